@@ -1,0 +1,230 @@
+"""All settings: a frozen dataclass per TOML table, each default once, with its reason beside it.
+
+``config_file`` makes a ``Config`` from a file and the command line; ``config_toml`` prints ``config/default.toml`` from
+what stands here, so the reasons below are the ones that operators read. Units are in the names.
+
+A new table is a new dataclass and a field of ``Config``; an array of tables is ``ListOf(Table(...), least=0)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+from ktlsserve.address import Address
+from ktlsserve.config_checks import (
+    Choice,
+    FilePath,
+    ListenAddress,
+    ListOf,
+    LogTarget,
+    Matching,
+    Seconds,
+    WholeNumber,
+    WorkerCount,
+)
+from ktlsserve.config_http import Http
+from ktlsserve.config_table import Table, setting
+from ktlsserve.config_tls import CertificateFiles, Tls, TlsMode
+
+__all__ = [
+    "AccessFormat",
+    "CertificateFiles",
+    "Config",
+    "Http",
+    "Limits",
+    "Log",
+    "LogFormat",
+    "LogLevel",
+    "Origin",
+    "Server",
+    "Timeouts",
+    "Tls",
+    "TlsMode",
+]
+
+HOUR_S = 3600
+KIB = 1024
+MIB = 1024 * KIB
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json"]
+AccessFormat = Literal["combined", "json"]
+
+FILE_NAME = Matching(r"(?!\.)[^/\x00-\x1f\x7f]{1,255}", "a file name without slashes that doesn't start with a dot")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What is served, and by how many processes."""
+
+    root: Path = field(
+        default=Path(),
+        metadata=setting(
+            FilePath(),
+            "The folder to serve, relative to this file's folder. A file that is served with must name it, unless the "
+            "command line does: a default would serve whatever lies beside the configuration, keys included.",
+        ),
+    )
+    listen: tuple[Address, ...] = field(
+        default=(Address("127.0.0.1", 8443),),
+        metadata=setting(
+            ListOf(ListenAddress()),
+            "HOST:PORT each; [::1]:8443 for IPv6, 0.0.0.0 or [::] for all interfaces, port 0 picks one. The loopback: "
+            "nothing is published before somebody says so; 8443 needs no privilege.",
+        ),
+    )
+    workers: int | Literal["auto"] = field(
+        default="auto",
+        metadata=setting(
+            WorkerCount(),
+            "Processes that serve. auto is one for each CPU this process may use (affinity and cgroup quota): each is "
+            "one event loop, and more than CPUs only adds switches between them.",
+        ),
+    )
+    index: tuple[str, ...] = field(
+        default=("index.html",),
+        metadata=setting(
+            ListOf(FILE_NAME, least=0),
+            "Files that stand for their folder, the first that exists. Empty: folders are not found.",
+        ),
+    )
+    drain_s: float = field(
+        default=30.0,
+        metadata=setting(
+            Seconds(24 * HOUR_S),
+            "How long connections may take to finish after SIGTERM or a reload. Orchestrators commonly kill half a "
+            "minute after they asked.",
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long a connection may take for each thing, in seconds."""
+
+    handshake_s: float = field(
+        default=10.0,
+        metadata=setting(
+            Seconds(HOUR_S),
+            "From accept to the end of the TLS handshake: several round trips of the slowest network, and short enough "
+            "that idle connections don't fill the places for handshakes.",
+        ),
+    )
+    head_s: float = field(
+        default=10.0,
+        metadata=setting(
+            Seconds(HOUR_S),
+            "From the first byte of a request to the end of its head (and as long again for its body). A head is one "
+            "or two packets: who takes longer is holding the connection.",
+        ),
+    )
+    idle_s: float = field(
+        default=60.0,
+        metadata=setting(
+            Seconds(24 * HOUR_S),
+            "Between requests. Behind a load balancer it must be longer than the balancer's own idle timeout.",
+        ),
+    )
+    send_s: float = field(
+        default=30.0,
+        metadata=setting(
+            Seconds(HOUR_S),
+            "Without any progress while a reply is sent: the client takes nothing. Any byte taken starts it anew.",
+        ),
+    )
+    close_s: float = field(
+        default=10.0,
+        metadata=setting(
+            Seconds(HOUR_S),
+            "For an orderly close: until the last bytes are acknowledged and the client has closed its side.",
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one worker takes on."""
+
+    connections: int = field(
+        default=10_000,
+        metadata=setting(
+            WholeNumber(1, 1_000_000),
+            "Most open connections in a worker; further ones wait in the kernel's queue. Each takes one descriptor, "
+            "and one for the file that it sends.",
+        ),
+    )
+    backlog: int = field(
+        default=1024,
+        metadata=setting(
+            WholeNumber(1, 65_535),
+            "Length of the kernel's queue of connections not yet accepted (listen(2)); net.core.somaxconn caps it. "
+            "Room for the bursts that a load generator starts with.",
+        ),
+    )
+    slice_bytes: int = field(
+        default=MIB,
+        metadata=setting(
+            WholeNumber(16 * KIB, 1024 * MIB),
+            "Most bytes that one connection sends before the others have their turn. At 3 GB/s it is a third of a "
+            "millisecond, and the cost of a turn no longer shows.",
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What is logged, where to, and how."""
+
+    level: LogLevel = field(
+        default="info",
+        metadata=setting(
+            Choice(get_args(LogLevel)),
+            "The least important messages logged. info tells starts, stops and reloads, and nothing per request.",
+        ),
+    )
+    format: LogFormat = field(
+        default="text",
+        metadata=setting(Choice(get_args(LogFormat)), "text for people, json (one object a line) for collectors."),
+    )
+    access_log: Path | Literal["off", "-"] = field(
+        default="off",
+        metadata=setting(
+            LogTarget(),
+            'A line for every request, to this file, relative to this file\'s folder, or "-" for standard output. off: '
+            "a line costs as much as a small reply.",
+        ),
+    )
+    access_format: AccessFormat = field(
+        default="combined",
+        metadata=setting(
+            Choice(get_args(AccessFormat)),
+            "combined is what Apache and nginx write and every analyser reads.",
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a configuration came from, so that a reload can read it again.
+
+    ``overrides`` is what the command line said, by key path (``tls.mode``), as TOML would give it, paths absolute.
+    """
+
+    file: Path | None = None
+    overrides: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All settings; ``Config()`` holds the defaults."""
+
+    server: Server = field(default_factory=Server, metadata=setting(Table(Server), "The server."))
+    tls: Tls = field(default_factory=Tls, metadata=setting(Table(Tls), "Encryption."))
+    http: Http = field(default_factory=Http, metadata=setting(Table(Http), "Requests and replies."))
+    timeouts: Timeouts = field(default_factory=Timeouts, metadata=setting(Table(Timeouts), "Timeouts."))
+    limits: Limits = field(default_factory=Limits, metadata=setting(Table(Limits), "Limits of a worker."))
+    log: Log = field(default_factory=Log, metadata=setting(Table(Log), "Logs."))
+    origin: Origin = field(default_factory=Origin, compare=False)

@@ -1,0 +1,119 @@
+"""The TLS tables of the configuration; part of ``config``, which says how tables are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+from ktlsserve.config_checks import Choice, FilePath, ListOf, WholeNumber
+from ktlsserve.config_table import Table, setting
+
+# RFC 8446 section 4.6.1: servers must not use a ticket lifetime above seven days.
+LONGEST_SESSION_S = 7 * 24 * 3600
+KIB = 1024
+MIB = 1024 * KIB
+
+TlsMode = Literal["auto", "kernel", "userspace", "off"]
+TlsReceive = Literal["auto", "kernel", "openssl"]
+MinVersion = Literal["1.2", "1.3"]
+CipherName = Literal["AES-128-GCM", "AES-256-GCM", "CHACHA20-POLY1305"]
+GroupName = Literal["X25519MLKEM768", "X25519", "P-256", "P-384"]
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFiles:
+    """A certificate chain and its key; several for several names, or one name with keys of several kinds."""
+
+    cert: Path = field(
+        metadata=setting(FilePath(), "PEM: the server's certificate, then the intermediate ones in order."),
+    )
+    key: Path = field(
+        metadata=setting(FilePath(), "PEM: the private key, RSA, ECDSA (P-256, P-384) or Ed25519, not encrypted."),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How connections are encrypted."""
+
+    mode: TlsMode = field(
+        default="auto",
+        metadata=setting(
+            Choice(get_args(TlsMode)),
+            "auto: by the kernel where it can, else by OpenSSL, and the log says which and why. kernel: don't start "
+            "without kTLS. userspace: always OpenSSL. off: plain HTTP. auto serves everywhere and never in clear.",
+        ),
+    )
+    receive: TlsReceive = field(
+        default="auto",
+        metadata=setting(
+            Choice(get_args(TlsReceive)),
+            "Who decrypts requests where the kernel encrypts replies. auto: the kernel if its release has the fixes "
+            "to its receiving side, else OpenSSL.",
+        ),
+    )
+    min_version: MinVersion = field(
+        default="1.2",
+        metadata=setting(
+            Choice(get_args(MinVersion)),
+            "The oldest protocol version spoken. Only suites with forward secrecy and AEAD are offered, so 1.2 is safe "
+            "(RFC 9325 section 3.1.1).",
+        ),
+    )
+    ciphers: tuple[CipherName, ...] = field(
+        default=("AES-128-GCM", "AES-256-GCM", "CHACHA20-POLY1305"),
+        metadata=setting(
+            ListOf(Choice(get_args(CipherName))),
+            "AEAD ciphers in order of preference, less those that the kernel can't take. AES-128 first: it is the "
+            "fastest with AES instructions, and the strongest that nobody can break.",
+        ),
+    )
+    groups: tuple[GroupName, ...] = field(
+        default=("X25519MLKEM768", "X25519", "P-256"),
+        metadata=setting(
+            ListOf(Choice(get_args(GroupName))),
+            "Key exchange in order of preference. The hybrid first: what is recorded today stays secret from a quantum "
+            "computer.",
+        ),
+    )
+    session_lifetime_s: int = field(
+        default=7200,
+        metadata=setting(
+            WholeNumber(1, LONGEST_SESSION_S),
+            "How long a client may resume a session, in seconds: two hours, OpenSSL's own default for tickets. "
+            "RFC 8446 allows seven days.",
+        ),
+    )
+    max_handshake_bytes: int = field(
+        default=64 * KIB,
+        metadata=setting(
+            WholeNumber(4 * KIB, MIB),
+            "Most bytes that a client may send before its handshake is complete. A hybrid ClientHello is 2 KiB; the "
+            "rest is room for a HelloRetryRequest and for large extensions.",
+        ),
+    )
+    max_key_updates: int = field(
+        default=16,
+        metadata=setting(
+            WholeNumber(0, 10_000),
+            "Most KeyUpdates that a client may send on a connection. Each costs a key derivation and two system calls; "
+            "one is due after 2^24.5 records of AES-GCM (RFC 8446 section 5.5), some 380 GB.",
+        ),
+    )
+    handshakes_in_progress: int = field(
+        default=1024,
+        metadata=setting(
+            WholeNumber(1, 1_000_000),
+            "Most handshakes under way in a worker; further connections wait in the kernel's queue. Each holds an "
+            "OpenSSL connection of some 50 KiB.",
+        ),
+    )
+    certificates: tuple[CertificateFiles, ...] = field(
+        default=(),
+        metadata=setting(
+            ListOf(Table(CertificateFiles), least=0),
+            "Chosen by the name that the client asks for; the first where none fits. Without any, a self-signed one "
+            "for localhost is made once and kept.",
+        ),
+    )

@@ -1,0 +1,1 @@
+"""Files beneath the root: safe opening, reference counts, media types."""

@@ -1,0 +1,64 @@
+"""A file that is open for sending, shared by the replies that send it."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from ktlsserve.http1.dates import format_http_date
+
+_NS_PER_S = 1_000_000_000
+
+
+class OpenFile:
+    """An open regular file or folder, what its reply says about it, and a count of its users.
+
+    Made with one reference, the maker's. Whoever keeps it longer calls ``retain``, and everybody ``release`` once:
+    the last one closes the descriptor. Not thread-safe: only the thread that runs the event loop counts.
+
+    ``size`` is in bytes, ``device`` and ``inode`` identify the file among those that exist now. The entity tag is
+    strong: a change in place or a replacement changes the time of modification or the size, unless both happen
+    within one tick of the file system's clock (4 ms or less) and leave the size as it was (RFC 9110 section 8.8.1).
+    """
+
+    __slots__ = ("_fd", "_references", "device", "etag", "inode", "is_directory", "last_modified", "mtime_ns", "size")
+
+    def __init__(self, fd: int, status: os.stat_result) -> None:
+        """Take over ``fd``, whose ``fstat`` result is ``status``."""
+        self._fd = fd
+        self._references = 1
+        self.size: int = status.st_size
+        self.mtime_ns: int = status.st_mtime_ns
+        self.device: int = status.st_dev
+        self.inode: int = status.st_ino
+        self.is_directory: bool = stat.S_ISDIR(status.st_mode)
+        self.etag: bytes = b'"%x-%x"' % (status.st_mtime_ns, status.st_size)
+        self.last_modified: bytes = format_http_date(status.st_mtime_ns // _NS_PER_S)
+
+    @property
+    def fd(self) -> int:
+        """The descriptor; raises ValueError once the file is closed, for its number may name another file by then."""
+        if self._fd < 0:
+            raise ValueError("the file is closed")
+        return self._fd
+
+    @property
+    def closed(self) -> bool:
+        """Whether the last user has released the file."""
+        return self._fd < 0
+
+    def retain(self) -> OpenFile:
+        """Count one more user, and return the file itself; raises ValueError once the file is closed."""
+        if self._references == 0:
+            raise ValueError("the file is closed")
+        self._references += 1
+        return self
+
+    def release(self) -> None:
+        """Count one user less; the last one closes the file. Raises ValueError once the file is closed."""
+        if self._references == 0:
+            raise ValueError("the file was released more often than retained")
+        self._references -= 1
+        if self._references == 0:
+            fd, self._fd = self._fd, -1
+            os.close(fd)

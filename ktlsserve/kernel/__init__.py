@@ -1,0 +1,1 @@
+"""The only users of SOL_TLS, ctypes and other raw kernel interfaces."""

@@ -1,0 +1,191 @@
+"""The access log: lines gathered in memory and written many at a time.
+
+Theory of operation
+-------------------
+Lines leave in one write for many, when 64 KiB have come together or when the loop's timer says so. Several workers
+share one file or pipe, and no line is torn by another's: the kernel appends a write to a regular file (O_APPEND) in
+one piece, and a write to a pipe if it has no more than PIPE_BUF bytes (pipe(7)), so pipes get pieces of whole lines
+and lines too long for one are shortened. This is not for beauty: who can make lines tear can forge lines of others.
+
+Serving never waits for the log and never fails with it. All but regular files are non-blocking; what they don't take
+stays in a bounded backlog, beyond which lines are dropped and counted. (A write to a regular file may wait for its
+disk: Linux has no write that doesn't, short of another thread.)
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import stat
+from dataclasses import replace
+
+from ktlsserve.errors import StartupError
+from ktlsserve.observe.access_line import Access, CombinedFormat, JsonFormat, LineFormat
+
+# What is gathered for one write: some 300 lines. nginx's documentation of access_log has the same default.
+FLUSH_BYTES = 64 * 1024
+# What a reader that pauses may cost us in memory: some 5,000 lines.
+BACKLOG_BYTES = 1024 * 1024
+WARNING_INTERVAL_S = 60.0
+
+# Others write lines of their own beside ours, into the same file.
+_OPEN_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+# Addresses are personal data: not for everybody.
+_MODE = 0o640
+_CUT_MARK = b"..."
+# The longest IPv6 address with a zone; only a bug makes longer ones, but the line must fit then too.
+_CLIENT_CHARACTERS = 64
+
+_logger = logging.getLogger(__name__)
+
+
+class AccessLog:
+    """Writes a line for each reply to ``destination``: a path, or ``-`` for standard output.
+
+    ``as_json`` chooses JSON instead of the combined log format. ``dropped_lines`` counts the lines lost since the
+    start. Raises StartupError if the destination can't be opened; after that nothing raises.
+    """
+
+    def __init__(self, destination: str, *, as_json: bool = False) -> None:
+        self.destination = destination
+        self.dropped_lines = 0
+        self._format: LineFormat = JsonFormat() if as_json else CombinedFormat()
+        self._buffer = bytearray()
+        self._until_flush_bytes = FLUSH_BYTES
+        self._trouble: OSError | None = None
+        self._warned_lines = 0
+        self._warned_at_s: float | None = None
+        try:
+            self._fd = _open(destination)
+        except (OSError, ValueError) as error:
+            raise StartupError(f"can't write the access log to {destination!r}: {_reason(error)}") from None
+        self._piece_bytes = _piece_bytes(self._fd)
+
+    def write(self, access: Access) -> None:
+        """Add the line of one reply."""
+        line = self._format.line(access)
+        if len(line) > self._piece_bytes:
+            line = self._short_line(access)
+        if len(self._buffer) < BACKLOG_BYTES:
+            self._buffer += line
+        else:
+            self.dropped_lines += 1
+        # Counted down by dropped lines too: a reader that wakes up is noticed after as many lines as ever.
+        self._until_flush_bytes -= len(line)
+        if self._until_flush_bytes <= 0:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is gathered, as far as that needs no waiting."""
+        self._until_flush_bytes = FLUSH_BYTES
+        while self._buffer:
+            end = self._buffer.rfind(b"\n", 0, self._piece_bytes) + 1
+            piece = bytes(self._buffer[:end])
+            try:
+                written = os.write(self._fd, piece)
+            except OSError as error:
+                self._trouble = error
+                return
+            del self._buffer[:written]
+            if piece[written - 1] != 0x0A:
+                self._give_up_torn_line()
+        self._trouble = None
+
+    def flush_due(self, now_s: float) -> None:
+        """Write what is gathered, and warn at most once a minute if that isn't possible; for the loop's timer.
+
+        ``now_s`` is monotonic.
+        """
+        self.flush()
+        lost = self.dropped_lines - self._warned_lines
+        # A reader that is slow but loses nothing yet is no news; a full disk is.
+        if not lost and (self._trouble is None or isinstance(self._trouble, BlockingIOError)):
+            return
+        if self._warned_at_s is not None and now_s - self._warned_at_s < WARNING_INTERVAL_S:
+            return
+        self._warned_at_s = now_s
+        self._warned_lines = self.dropped_lines
+        reason = _reason(self._trouble) if self._trouble else "it took too long"
+        _logger.warning("access log %s can't be written: %s; lines lost: %d", self.destination, reason, lost)
+
+    def reopen(self) -> None:
+        """Open the path anew, after a rotation moved the old file away; keep the old one if that fails."""
+        if self.destination == "-":
+            return
+        self.flush()
+        try:
+            fd = _open(self.destination)
+        except OSError as error:
+            _logger.warning("access log %s can't be reopened: %s", self.destination, _reason(error))
+            return
+        self._close_descriptor()
+        self._fd = fd
+        self._piece_bytes = _piece_bytes(fd)
+
+    def close(self) -> None:
+        """Write what is left, count what couldn't be, and close the destination. Closing again does nothing."""
+        self.flush()
+        self.dropped_lines += self._buffer.count(b"\n")
+        self._buffer.clear()
+        self._close_descriptor()
+
+    def _short_line(self, access: Access) -> bytes:
+        """Make a line that can be written in one piece, by halving what the client sent until it fits."""
+        keep_bytes = self._piece_bytes
+        while True:
+            keep_bytes //= 2
+            short = replace(
+                access,
+                client=access.client[:_CLIENT_CHARACTERS],
+                request_line=_cut(access.request_line, keep_bytes),
+                referer=access.referer and _cut(access.referer, keep_bytes),
+                user_agent=access.user_agent and _cut(access.user_agent, keep_bytes),
+            )
+            line = self._format.line(short)
+            if len(line) <= self._piece_bytes:
+                return line
+
+    def _give_up_torn_line(self) -> None:
+        """Drop the rest of a line of which a part was written, as on a disk that was full in its midst.
+
+        Written later it would stand behind other workers' lines, as the beginning of a line that its client chose.
+        The LF ends the part that was written.
+        """
+        del self._buffer[: self._buffer.find(b"\n")]
+        self.dropped_lines += 1
+
+    def _close_descriptor(self) -> None:
+        if self._fd < 0:
+            return
+        fd, self._fd = self._fd, -1
+        try:
+            os.close(fd)
+        except OSError as error:  # NFS and disk quotas report a failed write here
+            _logger.warning("access log %s: closing failed: %s", self.destination, _reason(error))
+
+
+def _open(destination: str) -> int:
+    if destination != "-":
+        return os.open(destination, _OPEN_FLAGS | os.O_CREAT, _MODE)
+    try:
+        # An open file description of its own, so that O_NONBLOCK isn't forced upon those that share standard output.
+        return os.open("/proc/self/fd/1", _OPEN_FLAGS)
+    except OSError:
+        # A socket, another user's pipe, or no /proc: then it is.
+        fd = os.dup(1)
+        os.set_blocking(fd, False)
+        return fd
+
+
+def _piece_bytes(fd: int) -> int:
+    """Return how many bytes the kernel writes to ``fd`` without letting others in between."""
+    return BACKLOG_BYTES if stat.S_ISREG(os.fstat(fd).st_mode) else select.PIPE_BUF
+
+
+def _cut(field: bytes, keep_bytes: int) -> bytes:
+    return field if len(field) <= keep_bytes else field[:keep_bytes] + _CUT_MARK
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

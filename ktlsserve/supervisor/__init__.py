@@ -1,0 +1,1 @@
+"""Fork, watch, reload and drain the workers."""

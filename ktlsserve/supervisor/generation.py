@@ -1,0 +1,108 @@
+"""A generation of workers: processes forked from one service, which serve it until they are drained.
+
+The supervisor and each worker hold an end of a socket pair. The worker writes one byte when it is ready; the supervisor
+closes its end to have the worker drain, which happens just so if the supervisor itself dies: no worker is left alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ktlsserve.errors import EXIT_BUG, EXIT_OK, EXIT_STARTUP, KtlsServeError
+from ktlsserve.worker.loop import Worker
+from ktlsserve.worker.service import Service
+
+logger = logging.getLogger(__name__)
+
+READY = b"R"
+
+
+@dataclass(slots=True, eq=False)
+class WorkerProcess:
+    """One forked worker. ``control`` is None once it was told to drain."""
+
+    pid: int
+    control: socket.socket | None
+    started_s: float
+    ready: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Generation:
+    """Workers that serve the same ``service``; ``wanted`` is how many there should be."""
+
+    service: Service
+    wanted: int
+    workers: dict[int, WorkerProcess] = field(default_factory=dict)
+
+    @property
+    def ready(self) -> bool:
+        """Whether all of its workers serve."""
+        return len(self.workers) == self.wanted and all(worker.ready for worker in self.workers.values())
+
+    def spawn(self, now_s: float, forget: Callable[[], None]) -> WorkerProcess:
+        """Fork one more worker; ``forget`` closes in the child what only the supervisor may hold. Raises OSError."""
+        ours, theirs = socket.socketpair()
+        try:
+            pid = os.fork()
+        except OSError:
+            ours.close()
+            theirs.close()
+            raise
+        if pid == 0:
+            status = EXIT_BUG
+            try:
+                forget()
+                ours.close()
+                status = _work(self.service, theirs)
+            finally:
+                # Never back into the supervisor's stack, and no exit handlers of its.
+                _flush()
+                os._exit(status)
+        theirs.close()
+        ours.setblocking(False)
+        worker = WorkerProcess(pid, ours, now_s)
+        self.workers[pid] = worker
+        return worker
+
+    def drain(self) -> None:
+        """Tell all workers to finish."""
+        self.wanted = 0
+        for worker in self.workers.values():
+            if worker.control is not None:
+                worker.control.close()
+                worker.control = None
+
+    def kill(self) -> None:
+        """End the workers that are left at once."""
+        for pid in self.workers:
+            os.kill(pid, signal.SIGKILL)
+
+
+def _work(service: Service, control: socket.socket) -> int:
+    """Be a worker, from the fork to the exit status."""
+    try:
+        worker = Worker(service, control)
+        control.sendall(READY)
+        worker.run()
+    except KtlsServeError as error:
+        logger.error("worker can't start: %s", error)  # noqa: TRY400 - the message is for the operator
+        return EXIT_STARTUP
+    except BaseException:
+        logger.exception("a bug ended this worker")
+        return EXIT_BUG
+    return EXIT_OK
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            continue

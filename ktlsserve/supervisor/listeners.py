@@ -1,0 +1,65 @@
+"""Listening sockets: bound once by the supervisor, shared by all workers of all generations."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from dataclasses import dataclass
+
+from ktlsserve.address import Address
+from ktlsserve.errors import ListenError
+from ktlsserve.worker.accepting import format_peer
+
+_CURES = {
+    errno.EADDRINUSE: "another program listens there; stop it or choose another port",
+    errno.EACCES: "ports below 1024 need CAP_NET_BIND_SERVICE; choose one above or grant it",
+    errno.EADDRNOTAVAIL: "no interface of this machine has that address",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A bound socket, the address that it was asked for, and the one that it has."""
+
+    sock: socket.socket
+    asked: Address
+    bound: str
+
+
+def bind(address: Address, backlog: int) -> tuple[Listener, ...]:
+    """Bind every IP address that ``address`` stands for (a name may stand for two); raise ListenError."""
+    try:
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise ListenError(f"can't listen on {address}: {error.strerror}; check the host name") from error
+    listeners: list[Listener] = []
+    try:
+        for family, _kind, _protocol, _name, target in dict.fromkeys(found):
+            listeners.append(_bind_one(address, family, target, backlog))
+    except BaseException:
+        for listener in listeners:
+            listener.sock.close()
+        raise
+    return tuple(listeners)
+
+
+def _bind_one(address: Address, family: int, target: tuple[object, ...], backlog: int) -> Listener:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        # A restarted server must not wait for its predecessor's connections in TIME_WAIT.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Inherited by what is accepted: MSG_MORE says where packets may wait, and nothing else should.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if family == socket.AF_INET6:
+            # So that 0.0.0.0 and [::] can be listened on side by side, whatever net.ipv6.bindv6only says.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(target)
+        sock.listen(backlog)
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        code = error.errno or 0
+        cure = _CURES.get(code, "choose another address")
+        raise ListenError(f"can't listen on {address}: {os.strerror(code)}; {cure}") from error
+    return Listener(sock, address, format_peer(sock.getsockname()))

@@ -1,0 +1,223 @@
+"""A server-side TLS handshake over bytes, up to the point where the kernel can take over.
+
+Theory of operation
+-------------------
+OpenSSL runs the handshake between two memory BIOs: feed, act, drain, after every step. When it is done, four things
+must be known exactly, or the connection is worthless or worse:
+
+* the traffic secrets of both directions: from the key-log callback in TLS 1.3, from the master secret in TLS 1.2;
+* ``tx.rec_seq``: how many records OpenSSL has already protected with the *sending* application key. Too low, and the
+  kernel repeats a nonce, which gives away the key of GCM's authentication and the XOR of two plaintexts; too high, and
+  the peer rejects everything. In TLS 1.3 these are the NewSessionTickets that the last step put out (two by default,
+  one after a resumption, and never a number to be assumed); in TLS 1.2 everything after the server's ChangeCipherSpec,
+  which is Finished;
+* ``rx.rec_seq``: the same for records of the client. 0 in TLS 1.3, because its Finished is under the handshake key and
+  ``wanted`` never reads past it; in TLS 1.2 what followed the client's ChangeCipherSpec;
+* that no byte of the stream is left in userspace: with ``exact`` reading, ``wanted`` says how many bytes may be read
+  next, and never more than the rest of one record. Where OpenSSL keeps decrypting, reading may be greedy.
+
+After the hand-over of the sending side the OpenSSL object must never write again: whatever it wrote would repeat the
+kernel's nonces, and would be encrypted twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from OpenSSL import SSL
+
+from ktlsserve.errors import HandshakeError
+from ktlsserve.tls.context import CapturedSecrets, NoCommonProtocol, ServerContext
+from ktlsserve.tls.crypto_info import TrafficKeys
+from ktlsserve.tls.key_schedule import tls12_traffic_keys, tls13_traffic_keys
+from ktlsserve.tls.openssl_extra import session_reused
+from ktlsserve.tls.records import HANDSHAKE, HEADER_BYTES, RecordCounter, RecordReader
+from ktlsserve.tls.suites import SUITE_BY_OPENSSL_NAME, Suite, TlsVersion
+
+GREEDY_READ_BYTES = 65536
+_DRAIN_BYTES = 65536
+
+# What a browser that was given http:// for a TLS port shows, in words; the same courtesy as nginx's and Caddy's.
+_PLAIN_HTTP_METHODS = (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"OPTIO", b"DELET", b"PATCH", b"TRACE", b"CONNE")
+_PLAIN_HTTP_BODY = b"This port speaks HTTPS: use https:// in the address.\n"
+_PLAIN_HTTP_ANSWER = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: "
+    + str(len(_PLAIN_HTTP_BODY)).encode("ascii")
+    + b"\r\n\r\n"
+    + _PLAIN_HTTP_BODY
+)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class DirectionKeys:
+    """Keys of one direction, and the secret that the next ones come from (None in TLS 1.2, which never re-keys)."""
+
+    keys: TrafficKeys
+    secret: bytes | None
+    rec_seq: int
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Established:
+    """A finished handshake. ``tx`` and ``rx`` are None where the policy doesn't capture secrets."""
+
+    suite: Suite
+    group: str
+    server_name: str
+    resumed: bool
+    tx: DirectionKeys | None
+    rx: DirectionKeys | None
+
+
+class Handshake:
+    """One connection's handshake: ``receive_data``, then ``data_to_send``, until ``established`` is set.
+
+    ``connection`` is the OpenSSL object; ``exact`` makes ``wanted`` stop at each record's end. ``receive_data`` raises
+    HandshakeError when it can't go on; ``data_to_send`` then still has the alert for the peer.
+    """
+
+    __slots__ = (
+        "_capture",
+        "_first",
+        "_inbound",
+        "_max_bytes",
+        "_outbound",
+        "_outgoing",
+        "_reader",
+        "_received",
+        "connection",
+        "established",
+    )
+
+    def __init__(self, context: ServerContext, *, max_bytes: int, exact: bool) -> None:
+        self.connection = context.new_connection()
+        self.established: Established | None = None
+        self._capture = context.policy.capture_secrets
+        self._reader = RecordReader() if exact else None
+        self._max_bytes = max_bytes
+        self._received = 0
+        self._first = b""
+        self._inbound = RecordCounter()
+        self._outbound = RecordCounter()
+        self._outgoing: list[bytes] = []
+
+    @property
+    def wanted(self) -> int:
+        """How many bytes may be read from the connection next, at most."""
+        return self._reader.wanted if self._reader is not None else GREEDY_READ_BYTES
+
+    def data_to_send(self) -> bytes:
+        """Return what must go to the peer, in clear on the socket, before anything else happens."""
+        data = b"".join(self._outgoing)
+        self._outgoing.clear()
+        return data
+
+    def receive_data(self, data: bytes) -> None:
+        """Take bytes from the peer (at most ``wanted``) and go on as far as they allow."""
+        self._received += len(data)
+        if self._received > self._max_bytes:
+            raise HandshakeError(f"the handshake is larger than {self._max_bytes} bytes")
+        self._check_first_bytes(data)
+        if self._reader is None:
+            self._step(data)
+            return
+        record = self._reader.receive_data(data)
+        if record is not None:
+            self._step(record)
+
+    def _check_first_bytes(self, data: bytes) -> None:
+        if len(self._first) >= HEADER_BYTES:
+            return
+        self._first = (self._first + data)[:HEADER_BYTES]
+        if self._first[0] == HANDSHAKE:
+            return
+        if len(self._first) < HEADER_BYTES and any(m.startswith(self._first) for m in _PLAIN_HTTP_METHODS):
+            return
+        if self._first.startswith(_PLAIN_HTTP_METHODS):
+            self._outgoing.append(_PLAIN_HTTP_ANSWER)
+            raise HandshakeError("plain HTTP on a TLS port")
+        raise HandshakeError("not a TLS record")
+
+    def _step(self, data: bytes) -> None:
+        self._inbound.receive_data(data)
+        self.connection.bio_write(data)
+        finished = False
+        try:
+            self.connection.do_handshake()
+            finished = True
+        except SSL.WantReadError:
+            pass
+        except NoCommonProtocol as error:
+            self._drain()
+            raise HandshakeError(str(error)) from error
+        except SSL.Error as error:
+            self._drain()
+            raise HandshakeError(describe_openssl_error(error)) from error
+        secrets: CapturedSecrets = self.connection.get_app_data()
+        if secrets.failure is not None:
+            raise HandshakeError("the key log could not be read") from secrets.failure
+        last_flight = self._drain()
+        if finished:
+            self._finish(last_flight, secrets)
+
+    def _drain(self) -> bytes:
+        """Move what OpenSSL wrote to the outgoing bytes; return it too."""
+        pieces = []
+        while True:
+            try:
+                pieces.append(self.connection.bio_read(_DRAIN_BYTES))
+            except SSL.WantReadError:
+                break
+        data = b"".join(pieces)
+        if data:
+            self._outbound.receive_data(data)
+            self._outgoing.append(data)
+        return data
+
+    def _finish(self, last_flight: bytes, secrets: CapturedSecrets) -> None:
+        connection = self.connection
+        suite = SUITE_BY_OPENSSL_NAME[connection.get_cipher_name() or ""]
+        tx = rx = None
+        if self._capture:
+            tls13 = suite.version is TlsVersion.TLS1_3
+            tx, rx = self._tls13_keys(suite, last_flight, secrets) if tls13 else self._tls12_keys(suite)
+        # The hand-over needs the keys; nothing else keeps them.
+        connection.set_app_data(None)
+        self.established = Established(
+            suite=suite,
+            group=connection.get_group_name() or "",
+            server_name=(connection.get_servername() or b"").decode("ascii", "replace"),
+            resumed=session_reused(connection),
+            tx=tx,
+            rx=rx,
+        )
+
+    @staticmethod
+    def _tls13_keys(suite: Suite, last_flight: bytes, secrets: CapturedSecrets) -> tuple[DirectionKeys, DirectionKeys]:
+        if secrets.server is None or secrets.client is None:
+            raise HandshakeError("OpenSSL finished a handshake without logging its secrets")
+        tickets = RecordCounter()
+        tickets.receive_data(last_flight)
+        return (
+            DirectionKeys(tls13_traffic_keys(suite, secrets.server), secrets.server, tickets.application_data),
+            DirectionKeys(tls13_traffic_keys(suite, secrets.client), secrets.client, 0),
+        )
+
+    def _tls12_keys(self, suite: Suite) -> tuple[DirectionKeys, DirectionKeys]:
+        connection = self.connection
+        master_secret = connection.master_key()
+        client_random, server_random = connection.client_random(), connection.server_random()
+        if master_secret is None or client_random is None or server_random is None:
+            raise HandshakeError("OpenSSL finished a handshake without a master secret")
+        client, server = tls12_traffic_keys(suite, master_secret, client_random, server_random)
+        return (
+            DirectionKeys(server, None, self._outbound.after_change_cipher_spec),
+            DirectionKeys(client, None, self._inbound.after_change_cipher_spec),
+        )
+
+
+def describe_openssl_error(error: SSL.Error) -> str:
+    """Say in a few words what OpenSSL found, for the log."""
+    queue = error.args[0] if error.args and isinstance(error.args[0], list) else []
+    reasons = [reason for _library, _function, reason in queue if reason]
+    return ", ".join(reasons) or type(error).__name__

@@ -1,0 +1,1 @@
+"""The event loop of one process: connections, their states, timers, receiving and sending."""

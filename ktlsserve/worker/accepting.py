@@ -1,0 +1,124 @@
+"""Accepting from the shared listeners, and knowing when not to.
+
+Every worker registers the same listening sockets with EPOLLEXCLUSIVE: one of them is woken for a connection, and a
+connection that a dying worker hadn't accepted stays in the queue for the others. A worker that is full takes the
+listeners out of its epoll set; the kernel's queue, and the other workers, hold what comes meanwhile.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import select
+import socket
+from collections.abc import Iterator
+
+from ktlsserve.worker.connection import Connection
+from ktlsserve.worker.service import Service
+
+logger = logging.getLogger(__name__)
+
+# select.EPOLLEXCLUSIVE, which this platform always has: CPython defines it on Linux.
+_LISTEN_EVENTS = select.EPOLLIN | select.EPOLLEXCLUSIVE
+# So that a burst spreads over the workers, and that those connected already are served meanwhile.
+_ACCEPTS_A_TURN = 16
+# Out of descriptors or memory: trying again at once would only spin.
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_PAUSE_S = 0.5
+
+
+class Acceptor:
+    """Registers the listeners with ``epoll`` while there is room for more connections."""
+
+    def __init__(self, service: Service, epoll: select.epoll) -> None:
+        self._listeners = {listener.fileno(): listener for listener in service.listeners}
+        self._epoll = epoll
+        self._most_connections = service.limits.connections
+        self._most_handshakes = service.tls.handshakes_in_progress if service.tls else service.limits.connections
+        self._connections = 0
+        self._handshaking: set[Connection] = set()
+        self._open = False
+        self._retired = False
+        self.paused_until_s: float | None = None
+        self._update()
+
+    def owns(self, fd: int) -> bool:
+        """Tell whether ``fd`` is a listener's."""
+        return fd in self._listeners
+
+    def accept(self, fd: int, now_s: float) -> Iterator[tuple[socket.socket, str]]:
+        """Yield (non-blocking socket, peer's address) of connections that wait on a listener."""
+        listener = self._listeners[fd]
+        for _ in range(_ACCEPTS_A_TURN):
+            if not self._open:
+                return
+            try:
+                sock, address = listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _EXHAUSTED:
+                    logger.warning("accepting pauses for %s s: %s", _PAUSE_S, error.strerror)
+                    self.paused_until_s = now_s + _PAUSE_S
+                    self._update()
+                    return
+                # The connection was aborted before it was accepted, or its network failed (accept(2)).
+                logger.debug("accept: %s", error)
+                continue
+            sock.setblocking(False)
+            yield sock, format_peer(address)
+
+    def connection_begun(self, conn: Connection, *, handshake: bool) -> None:
+        """Count a connection that was accepted."""
+        self._connections += 1
+        if handshake:
+            self._handshaking.add(conn)
+        self._update()
+
+    def handshake_ended(self, conn: Connection) -> None:
+        """Count a handshake less."""
+        self._handshaking.discard(conn)
+        self._update()
+
+    def connection_ended(self, conn: Connection) -> None:
+        """Count a connection less."""
+        self._connections -= 1
+        self._handshaking.discard(conn)
+        self._update()
+
+    def resume(self) -> None:
+        """Accept again after a pause."""
+        self.paused_until_s = None
+        self._update()
+
+    def retire(self) -> None:
+        """Accept no more, for ever, and give this worker's share of the listeners back."""
+        self._retired = True
+        self.paused_until_s = None
+        self._update()
+        for listener in self._listeners.values():
+            listener.close()
+        self._listeners.clear()
+
+    def _update(self) -> None:
+        wanted = (
+            not self._retired
+            and self.paused_until_s is None
+            and self._connections < self._most_connections
+            and len(self._handshaking) < self._most_handshakes
+        )
+        if wanted == self._open:
+            return
+        self._open = wanted
+        for fd in self._listeners:
+            # EPOLL_CTL_MOD is refused for EPOLLEXCLUSIVE (epoll_ctl(2)).
+            if wanted:
+                self._epoll.register(fd, _LISTEN_EVENTS)
+            else:
+                self._epoll.unregister(fd)
+
+
+def format_peer(address: tuple[object, ...]) -> str:
+    """Return a socket address as people write it: an IPv6 address in brackets."""
+    host, port = address[0], address[1]
+    return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"

@@ -1,0 +1,135 @@
+"""Ending a connection so that nothing is lost, or at once so that nothing is mistaken for complete.
+
+An orderly close has an order, because each step destroys what the step before hasn't finished:
+
+1. send close_notify; it queues behind the data;
+2. wait until the kernel has sent everything: a kTLS record that TCP took only in part is dropped by shutdown and close
+   without a word. There is no event for it, so SIOCOUTQ is asked until it says 0 twice: the first 0 may be the moment
+   between two parts of one record;
+3. shut the sending side;
+4. read until the peer has closed too, because closing with unread input sends RST, which may overtake our last bytes;
+5. close.
+
+``abort`` is for everything else: RST, no close_notify, so that a reply which isn't whole can't look whole.
+"""
+
+from __future__ import annotations
+
+import logging
+import select
+import socket
+import struct
+from typing import TYPE_CHECKING
+
+from ktlsserve.worker.connection import Connection, Timeout
+from ktlsserve.worker.states import State
+
+if TYPE_CHECKING:
+    from ktlsserve.worker.loop import Worker
+
+logger = logging.getLogger(__name__)
+
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_CONTROL_BYTES = socket.CMSG_SPACE(1)
+_DISCARD_BYTES = 65536
+_DISCARDS_A_TURN = 16
+# The first looks come fast, for a round trip in a data centre; a slow client is asked less often.
+_SOON_CHECKS = 16
+
+
+def begin_close(worker: Worker, conn: Connection) -> None:
+    """End the connection in order, after what was handed to the sender."""
+    conn.release_reply()
+    conn.move(State.FLUSHING)
+    worker.deadlines.set(conn, Timeout.CLOSE, worker.now_s)
+    if conn.sender is None:
+        raise RuntimeError("only a connection that can send is closed in order")
+    worker.watch(conn, select.EPOLLOUT if conn.sender.holds_ciphertext else 0)
+    try:
+        conn.sender.send_close_notify()
+    except BlockingIOError:
+        conn.flush_checks = -1
+    except OSError as error:
+        logger.debug("%s: no close_notify: %s", conn.peer, error)
+        abort(worker, conn)
+        return
+    check_flushed(worker, conn)
+
+
+def check_flushed(worker: Worker, conn: Connection) -> None:
+    """Look whether everything has left, and go on to the next step if so."""
+    sender = conn.sender
+    if sender is None:
+        raise RuntimeError("only a connection that can send is flushed")
+    try:
+        if conn.flush_checks < 0:
+            sender.send_close_notify()
+            conn.flush_checks = 0
+        unsent = sender.flush()
+    except BlockingIOError:
+        worker.check_again(conn, soon=False)
+        return
+    except OSError as error:
+        logger.debug("%s: while flushing: %s", conn.peer, error)
+        abort(worker, conn)
+        return
+    settled = unsent == 0 and (conn.unsent_bytes == 0 or not conn.kernel_sends)
+    if settled:
+        linger(worker, conn)
+        return
+    if unsent < conn.unsent_bytes:
+        # The peer is taking bytes: it has its time anew.
+        worker.deadlines.set(conn, Timeout.CLOSE, worker.now_s)
+    conn.unsent_bytes = unsent
+    conn.flush_checks += 1
+    worker.check_again(conn, soon=conn.flush_checks < _SOON_CHECKS)
+
+
+def linger(worker: Worker, conn: Connection) -> None:
+    """Shut the sending side, then read until the peer has closed or the deadline passes."""
+    conn.move(State.LINGERING)
+    try:
+        conn.sock.shutdown(socket.SHUT_WR)
+    except OSError as error:
+        logger.debug("%s: gone before the shutdown: %s", conn.peer, error)
+        close(worker, conn)
+        return
+    worker.deadlines.set(conn, Timeout.CLOSE, worker.now_s)
+    worker.watch(conn, select.EPOLLIN)
+    discard_input(worker, conn)
+
+
+def discard_input(worker: Worker, conn: Connection) -> None:
+    """Read and forget; close at the end of the stream."""
+    try:
+        for _ in range(_DISCARDS_A_TURN):
+            # recvmsg, because plain recv fails on a control record such as the peer's close_notify.
+            data, control, _flags, _address = conn.sock.recvmsg(_DISCARD_BYTES, _CONTROL_BYTES)
+            if not data and not control:
+                close(worker, conn)
+                return
+    except BlockingIOError:
+        return
+    except OSError as error:
+        logger.debug("%s: while lingering: %s", conn.peer, error)
+        close(worker, conn)
+
+
+def abort(worker: Worker, conn: Connection) -> None:
+    """End the connection at once with RST, dropping what hasn't left."""
+    try:
+        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    except OSError as error:
+        logger.debug("%s: %s", conn.peer, error)
+    close(worker, conn)
+
+
+def close(worker: Worker, conn: Connection) -> None:
+    """Give the connection's descriptor, files and timers back."""
+    conn.release_reply()
+    worker.forget(conn)
+    conn.move(State.CLOSED)
+    conn.handshake = None
+    conn.receiver = None
+    conn.sender = None
+    conn.sock.close()

@@ -1,0 +1,102 @@
+"""One connection: what is known of it, and where it is in its life."""
+
+from __future__ import annotations
+
+import socket
+from enum import Enum, auto
+
+from ktlsserve.errors import IllegalTransition
+from ktlsserve.http1.body import BodyDiscarder
+from ktlsserve.http1.reply import Reply
+from ktlsserve.http1.request import Request
+from ktlsserve.tls.handshake import Established, Handshake
+from ktlsserve.worker.outbox import Outbox
+from ktlsserve.worker.receivers import Receiver
+from ktlsserve.worker.senders import Sender
+from ktlsserve.worker.states import TRANSITIONS, State
+
+
+class Timeout(Enum):
+    """The deadlines that a connection can have; one at a time."""
+
+    HANDSHAKE = auto()
+    HEAD = auto()
+    IDLE = auto()
+    SEND = auto()
+    CLOSE = auto()
+
+
+class Connection:
+    """State and belongings of one client's connection; the phases act on it.
+
+    ``receiver`` and ``sender`` exist once the connection is ready for application data, and not before: that nothing
+    is sent in clear rests on it. ``interest`` is the epoll mask that is registered.
+    """
+
+    __slots__ = (
+        "accepted_s",
+        "buffer",
+        "discarder",
+        "established",
+        "fd",
+        "flush_checks",
+        "handshake",
+        "handshake_output",
+        "input_ended",
+        "interest",
+        "kernel_sends",
+        "outbox",
+        "peer",
+        "receiver",
+        "reply",
+        "request",
+        "request_s",
+        "searched",
+        "sender",
+        "sock",
+        "state",
+        "unsent_bytes",
+    )
+
+    def __init__(self, sock: socket.socket, peer: str, state: State, now_s: float) -> None:
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.peer = peer
+        self.state = state
+        self.accepted_s = now_s
+        self.interest = 0
+        # Handshake.
+        self.handshake: Handshake | None = None
+        self.handshake_output = b""
+        self.established: Established | None = None
+        self.kernel_sends = False
+        # Both halves, from the hand-over on.
+        self.receiver: Receiver | None = None
+        self.sender: Sender | None = None
+        # Requests: bytes not yet parsed, how far they were searched for the end of a head, a body being read over.
+        self.buffer = b""
+        self.searched = 0
+        self.discarder: BodyDiscarder | None = None
+        self.input_ended = False
+        # The reply under way, and the request that it answers (kept for the access log only).
+        self.outbox: Outbox | None = None
+        self.reply: Reply | None = None
+        self.request: Request | None = None
+        self.request_s = 0.0
+        # Closing: what was unsent at the last look, and how many looks there were.
+        self.unsent_bytes = -1
+        self.flush_checks = 0
+
+    def move(self, state: State) -> None:
+        """Go to ``state``; raise IllegalTransition where the table has no such move."""
+        if state not in TRANSITIONS[self.state]:
+            raise IllegalTransition(f"{self.state.name} does not lead to {state.name}")
+        self.state = state
+
+    def release_reply(self) -> None:
+        """Give up what hasn't been sent of a reply."""
+        if self.outbox is not None:
+            self.outbox.discard()
+            self.outbox = None
+        self.reply = None
+        self.request = None

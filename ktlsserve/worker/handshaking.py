@@ -1,0 +1,119 @@
+"""The handshake phase: records in, records out, and at the end the hand-over to the kernel."""
+
+from __future__ import annotations
+
+import logging
+import select
+from typing import TYPE_CHECKING
+
+from ktlsserve.errors import HandoverError, HandshakeError
+from ktlsserve.tls.handshake import Handshake
+from ktlsserve.worker.closing import abort, linger
+from ktlsserve.worker.connection import Connection, Timeout
+from ktlsserve.worker.handover import hand_over, prepare
+from ktlsserve.worker.requests import receive
+from ktlsserve.worker.service import TlsService
+from ktlsserve.worker.states import State
+
+if TYPE_CHECKING:
+    from ktlsserve.worker.loop import Worker
+
+logger = logging.getLogger(__name__)
+
+# Exact reading takes two reads for each record; a client that sends tiny records gets one turn at a time.
+_READS_A_TURN = 64
+
+
+def begin_handshake(worker: Worker, conn: Connection, tls: TlsService) -> None:
+    """Start a connection that was just accepted."""
+    worker.watch(conn, select.EPOLLIN)
+    worker.deadlines.set(conn, Timeout.HANDSHAKE, worker.now_s)
+    try:
+        conn.kernel_sends = prepare(conn.sock, tls.plan)
+    except HandoverError as error:
+        logger.info("%s: connection refused: %s", conn.peer, error)
+        abort(worker, conn)
+        return
+    exact = conn.kernel_sends and tls.plan.kernel_receives
+    conn.handshake = Handshake(tls.context, max_bytes=tls.max_handshake_bytes, exact=exact)
+
+
+def continue_handshake(worker: Worker, conn: Connection) -> None:
+    """Go on as far as the socket allows."""
+    handshake = conn.handshake
+    if handshake is None:
+        raise RuntimeError("a connection in its handshake has lost it")
+    try:
+        for _ in range(_READS_A_TURN):
+            # Nothing is read, and no key installed, while handshake bytes wait to leave.
+            if not _send_output(worker, conn):
+                return
+            if handshake.established is not None:
+                _finish(worker, conn, handshake)
+                return
+            data = conn.sock.recv(handshake.wanted)
+            if not data:
+                logger.debug("%s: left during the handshake", conn.peer)
+                abort(worker, conn)
+                return
+            handshake.receive_data(data)
+            conn.handshake_output = handshake.data_to_send()
+    except BlockingIOError:
+        return
+    except HandshakeError as error:
+        logger.info("%s: handshake failed: %s", conn.peer, error)
+        _say_why(conn, handshake)
+        linger(worker, conn)
+    except OSError as error:
+        logger.debug("%s: handshake failed: %s", conn.peer, error)
+        abort(worker, conn)
+
+
+def _send_output(worker: Worker, conn: Connection) -> bool:
+    """Send handshake bytes in clear on the socket; return whether all have left."""
+    if conn.handshake_output:
+        try:
+            sent = conn.sock.send(conn.handshake_output)
+        except BlockingIOError:
+            sent = 0
+        conn.handshake_output = conn.handshake_output[sent:]
+        worker.watch(conn, select.EPOLLOUT if conn.handshake_output else select.EPOLLIN)
+    return not conn.handshake_output
+
+
+def _say_why(conn: Connection, handshake: Handshake) -> None:
+    """Send the alert, if it fits: a client that doesn't read gets none."""
+    try:
+        conn.sock.send(handshake.data_to_send())
+    except OSError as error:
+        logger.debug("%s: no alert sent: %s", conn.peer, error)
+
+
+def _finish(worker: Worker, conn: Connection, handshake: Handshake) -> None:
+    established, tls = handshake.established, worker.service.tls
+    if established is None or tls is None:
+        raise RuntimeError("a handshake that isn't finished can't be handed over")
+    try:
+        halves = hand_over(conn.sock, handshake, established, tls.plan, prepared=conn.kernel_sends)
+    except HandoverError as error:
+        logger.warning("%s: hand-over failed: %s", conn.peer, error)
+        abort(worker, conn)
+        return
+    conn.handshake = None
+    conn.established = established
+    conn.kernel_sends = halves.kernel_sends
+    conn.receiver, conn.sender = halves.receiver, halves.sender
+    logger.debug(
+        "%s: %s %s %s resumed=%s tls=%s",
+        conn.peer,
+        established.suite.version.label,
+        established.suite.openssl_name,
+        established.group,
+        established.resumed,
+        "kernel" if halves.kernel_sends else "userspace",
+    )
+    conn.move(State.HEAD)
+    worker.handshake_ended(conn)
+    worker.deadlines.set(conn, Timeout.HEAD, worker.now_s)
+    if halves.receiver.buffered:
+        receive(worker, conn)

@@ -1,0 +1,127 @@
+"""The keys of one connection inside the kernel, and the one rule about them: each is installed exactly once.
+
+Linux 6.14 and later take a second TLS_TX for TLS 1.3 without complaint, even with the same key and sequence number,
+which would repeat nonces and give away GCM's authentication key. So it is not the kernel that guards against it but
+this class: a key is taken out of ``_pending_tx`` as it is installed, and the only way to another is the next secret.
+
+KeyUpdate (RFC 8446 section 4.6.3): the peer's new receiving key is installed at once, with record number 0. Where it
+asks for ours too, our KeyUpdate goes out under the old key and the new key follows before any more data: until then
+``answer_owed`` is true, and the sender must call ``answer_key_update`` first.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+
+from ktlsserve.errors import PeerViolation
+from ktlsserve.kernel.ktls import TLS_RECORD_TYPE_HANDSHAKE, install_rx, install_tx, send_control_record
+from ktlsserve.tls.crypto_info import TrafficKeys, pack_crypto_info
+from ktlsserve.tls.handshake import DirectionKeys
+from ktlsserve.tls.key_schedule import tls13_next_secret, tls13_traffic_keys
+from ktlsserve.tls.suites import Suite
+
+logger = logging.getLogger(__name__)
+
+# HandshakeType 24, three bytes of length, then KeyUpdateRequest.
+_KEY_UPDATE_NOT_REQUESTED = bytes.fromhex("1800000100")
+_KEY_UPDATE_REQUESTED = bytes.fromhex("1800000101")
+
+
+class KernelKeys:
+    """Installs both directions' keys on ``sock`` and follows the peer's KeyUpdates.
+
+    ``can_rekey`` tells whether this kernel takes a new key on a connection that has one (Linux 6.14 and later);
+    ``max_key_updates`` bounds how often the peer may ask for that work.
+    """
+
+    __slots__ = (
+        "_can_rekey",
+        "_key_updates_left",
+        "_pending_rx",
+        "_pending_tx",
+        "_rx_secret",
+        "_sock",
+        "_suite",
+        "_tx_secret",
+        "answer_owed",
+    )
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        suite: Suite,
+        tx: DirectionKeys,
+        rx: DirectionKeys,
+        *,
+        can_rekey: bool,
+        max_key_updates: int,
+    ) -> None:
+        self._sock = sock
+        self._suite = suite
+        self._pending_tx: tuple[TrafficKeys, int] | None = (tx.keys, tx.rec_seq)
+        self._pending_rx: tuple[TrafficKeys, int] | None = (rx.keys, rx.rec_seq)
+        self._tx_secret = tx.secret
+        self._rx_secret = rx.secret
+        self._can_rekey = can_rekey
+        self._key_updates_left = max_key_updates
+        self.answer_owed = False
+
+    def install_tx(self) -> None:
+        """Give the kernel the pending sending key; raise TxKeyError if it refuses, RuntimeError if there is none."""
+        if self._pending_tx is None:
+            raise RuntimeError("this sending key is in the kernel already: a second time would repeat nonces")
+        (keys, rec_seq), self._pending_tx = self._pending_tx, None
+        install_tx(self._sock, pack_crypto_info(keys, rec_seq, os.urandom(8)))
+
+    def install_rx(self) -> None:
+        """Give the kernel the pending receiving key; raise RxKeyError if it refuses, RuntimeError if there is none."""
+        if self._pending_rx is None:
+            raise RuntimeError("this receiving key is in the kernel already")
+        (keys, rec_seq), self._pending_rx = self._pending_rx, None
+        install_rx(self._sock, pack_crypto_info(keys, rec_seq))
+
+    def receive_handshake_record(self, content: bytes) -> bool:
+        """Act on a handshake record that arrived after the handshake; return whether reading can go on.
+
+        Only KeyUpdate is legal there for a client; a renegotiation or anything else raises PeerViolation. Where this
+        kernel can't follow, False says that nothing more can be read, though what is being sent may be finished.
+        """
+        if content not in {_KEY_UPDATE_NOT_REQUESTED, _KEY_UPDATE_REQUESTED} or self._rx_secret is None:
+            raise PeerViolation("a handshake message that isn't KeyUpdate after the handshake")
+        self._key_updates_left -= 1
+        if self._key_updates_left < 0:
+            raise PeerViolation("too many KeyUpdates on one connection")
+        requested = content == _KEY_UPDATE_REQUESTED
+        if not self._can_rekey:
+            return self._decline(requested=requested)
+        self._rx_secret = tls13_next_secret(self._suite, self._rx_secret)
+        self._pending_rx = (tls13_traffic_keys(self._suite, self._rx_secret), 0)
+        self.install_rx()
+        if requested:
+            self.answer_owed = True
+        return True
+
+    @staticmethod
+    def _decline(*, requested: bool) -> bool:
+        reason = "the peer sent KeyUpdate, and this kernel can't change keys (Linux 6.14 and later can)"
+        if requested:
+            # Not one more byte may go out under the old key.
+            raise PeerViolation(reason)
+        logger.info("connection ends after its reply: %s", reason)
+        return False
+
+    def answer_key_update(self) -> None:
+        """Send our KeyUpdate and move to the next sending key.
+
+        Raises BlockingIOError when the record can't be queued now; the answer stays owed. Whatever else it raises
+        leaves the connection unable to send: it must be aborted.
+        """
+        if self._tx_secret is None:
+            raise RuntimeError("TLS 1.2 has no KeyUpdate")
+        send_control_record(self._sock, TLS_RECORD_TYPE_HANDSHAKE, _KEY_UPDATE_NOT_REQUESTED)
+        self._tx_secret = tls13_next_secret(self._suite, self._tx_secret)
+        self._pending_tx = (tls13_traffic_keys(self._suite, self._tx_secret), 0)
+        self.install_tx()
+        self.answer_owed = False

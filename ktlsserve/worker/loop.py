@@ -1,0 +1,229 @@
+"""The event loop of one worker process.
+
+Level-triggered epoll: what isn't dealt with now is reported again. A connection's event goes to the phase that its
+state names; an exception there that nobody foresaw costs that connection, and is logged, and nothing else. The worker
+takes no signals: its supervisor speaks to it through a socket, whose end means that the supervisor is gone.
+"""
+
+from __future__ import annotations
+
+import logging
+import select
+import socket
+import time
+from collections.abc import Callable
+from enum import Enum, auto
+
+from ktlsserve.worker import closing, handshaking, requests
+from ktlsserve.worker.accepting import Acceptor
+from ktlsserve.worker.accounting import log_reply
+from ktlsserve.worker.connection import Connection, Timeout
+from ktlsserve.worker.service import Service
+from ktlsserve.worker.states import State
+from ktlsserve.worker.timers import Deadlines
+
+logger = logging.getLogger(__name__)
+
+_EVENTS_A_TURN = 256
+# A broken connection is found out by sending.
+_WRITABLE = select.EPOLLOUT | select.EPOLLERR | select.EPOLLHUP
+_FAST_CHECK_S = 0.001
+_SLOW_CHECK_S = 0.02
+
+Action = Callable[["Worker", Connection], None]
+
+
+class Check(Enum):
+    """When a closing connection is looked at again."""
+
+    SOON = auto()
+    SLOW = auto()
+
+
+class Worker:
+    """Serves connections from the shared listeners until told to drain.
+
+    ``control`` is the supervisor's end of a socket pair: any byte, or its end, starts the drain. ``now_s`` is the
+    monotonic time of this turn.
+    """
+
+    def __init__(self, service: Service, control: socket.socket) -> None:
+        self.service = service
+        self.now_s = time.monotonic()
+        self.draining = False
+        timeouts = service.timeouts
+        self.deadlines: Deadlines[Connection, Timeout] = Deadlines(
+            {
+                Timeout.HANDSHAKE: timeouts.handshake_s,
+                Timeout.HEAD: timeouts.head_s,
+                Timeout.IDLE: timeouts.idle_s,
+                Timeout.SEND: timeouts.send_s,
+                Timeout.CLOSE: timeouts.close_s,
+            }
+        )
+        self._checks: Deadlines[Connection, Check] = Deadlines({Check.SOON: _FAST_CHECK_S, Check.SLOW: _SLOW_CHECK_S})
+        self._connections: dict[int, Connection] = {}
+        self._later: list[tuple[Connection, Action]] = []
+        self._control = control
+        self._drain_until_s = 0.0
+        self._epoll = select.epoll()
+        self._epoll.register(control.fileno(), select.EPOLLIN)
+        self._acceptor = Acceptor(service, self._epoll)
+
+    def run(self) -> None:
+        """Serve until the drain is over."""
+        while not (self.draining and not self._connections):
+            ready = self._epoll.poll(self._wait_s(), _EVENTS_A_TURN)
+            self.now_s = time.monotonic()
+            for fd, events in ready:
+                self._handle(fd, events)
+            self._run_later()
+            self._run_timers()
+        if self.service.access_log is not None:
+            self.service.access_log.close()
+
+    def clock_s(self) -> int:
+        """Return the time of day in seconds since the epoch."""
+        return int(time.time())
+
+    # What the phases call.
+
+    def watch(self, conn: Connection, events: int) -> None:
+        """Have epoll report ``events`` of the connection; errors and hang-ups are reported always."""
+        if conn.interest != events:
+            conn.interest = events
+            self._epoll.modify(conn.fd, events)
+
+    def later(self, conn: Connection, action: Action) -> None:
+        """Run ``action`` in the next turn, after others had theirs."""
+        self._later.append((conn, action))
+
+    def check_again(self, conn: Connection, *, soon: bool) -> None:
+        """Look again whether a closing connection's bytes have left."""
+        self._checks.set(conn, Check.SOON if soon else Check.SLOW, self.now_s)
+
+    def handshake_ended(self, conn: Connection) -> None:
+        """Make room for another handshake."""
+        self._acceptor.handshake_ended(conn)
+
+    def reply_sent(self, conn: Connection, sent_bytes: int) -> None:
+        """Note a reply that was taken whole."""
+        if self.service.access_log is not None:
+            log_reply(self.service.access_log, conn, sent_bytes, self.now_s)
+
+    def forget(self, conn: Connection) -> None:
+        """Drop a connection that is about to close."""
+        self._connections.pop(conn.fd, None)
+        self.deadlines.clear(conn)
+        self._checks.clear(conn)
+        self._acceptor.connection_ended(conn)
+
+    # The parts of a turn.
+
+    def _handle(self, fd: int, events: int) -> None:
+        conn = self._connections.get(fd)
+        if conn is not None:
+            self._guard(conn, _on_event, events)
+        elif self._acceptor.owns(fd):
+            for sock, peer in self._acceptor.accept(fd, self.now_s):
+                self._begin(sock, peer)
+        elif fd == self._control.fileno():
+            self.drain()
+
+    def _begin(self, sock: socket.socket, peer: str) -> None:
+        tls = self.service.tls
+        conn = Connection(sock, peer, State.HANDSHAKE if tls else State.HEAD, self.now_s)
+        self._connections[conn.fd] = conn
+        self._epoll.register(conn.fd, 0)
+        self._acceptor.connection_begun(conn, handshake=tls is not None)
+        if tls is not None:
+            self._guard(conn, handshaking.begin_handshake, tls)
+        else:
+            self._guard(conn, requests.begin_requests)
+
+    def _guard(self, conn: Connection, action: Callable[..., None], *arguments: object) -> None:
+        """Run ``action`` on the connection; a bug costs that connection and no other."""
+        try:
+            action(self, conn, *arguments)
+        except Exception:
+            logger.exception("%s: a bug ended this connection in state %s", conn.peer, conn.state.name)
+            if conn.state is not State.CLOSED:
+                closing.abort(self, conn)
+
+    def _run_later(self) -> None:
+        postponed, self._later = self._later, []
+        for conn, action in postponed:
+            if conn.state is not State.CLOSED:
+                self._guard(conn, action)
+
+    def _run_timers(self) -> None:
+        for conn, kind in self.deadlines.expired(self.now_s):
+            self._guard(conn, _on_timeout, kind)
+        for conn, _check in self._checks.expired(self.now_s):
+            self._guard(conn, closing.check_flushed)
+        resume_s = self._acceptor.paused_until_s
+        if resume_s is not None and self.now_s >= resume_s:
+            self._acceptor.resume()
+        if self.draining and self.now_s >= self._drain_until_s:
+            self._give_up()
+
+    def _wait_s(self) -> float:
+        """Return how long poll may sleep; -1 is for ever."""
+        if self._later:
+            return 0
+        moments = [self.deadlines.next_s(), self._checks.next_s(), self._acceptor.paused_until_s]
+        if self.draining:
+            moments.append(self._drain_until_s)
+        known = [moment for moment in moments if moment is not None]
+        return max(0.0, min(known) - time.monotonic()) if known else -1
+
+    # The end.
+
+    def drain(self) -> None:
+        """Accept no more; end idle connections now and the others after their reply, at the latest in ``drain_s``."""
+        if self.draining:
+            return
+        self.draining = True
+        self._epoll.unregister(self._control.fileno())
+        self._drain_until_s = self.now_s + self.service.drain_s
+        self._acceptor.retire()
+        for conn in list(self._connections.values()):
+            if conn.state is State.IDLE:
+                self._guard(conn, closing.begin_close)
+
+    def _give_up(self) -> None:
+        logger.warning("%d connections did not end in time and are aborted", len(self._connections))
+        for conn in list(self._connections.values()):
+            self._guard(conn, closing.abort)
+
+
+def _on_event(worker: Worker, conn: Connection, events: int) -> None:
+    """Hand an event to the phase that the connection is in."""
+    state = conn.state
+    if state in (State.IDLE, State.HEAD, State.BODY):
+        requests.receive(worker, conn)
+    elif state is State.SENDING:
+        if events & select.EPOLLIN:
+            requests.receive(worker, conn)
+        if events & _WRITABLE and conn.state is State.SENDING:
+            requests.continue_sending(worker, conn)
+    elif state is State.HANDSHAKE:
+        handshaking.continue_handshake(worker, conn)
+    elif state is State.FLUSHING:
+        if events & (select.EPOLLERR | select.EPOLLHUP):
+            closing.abort(worker, conn)
+        else:
+            closing.check_flushed(worker, conn)
+    elif state is State.LINGERING:
+        closing.discard_input(worker, conn)
+
+
+def _on_timeout(worker: Worker, conn: Connection, kind: Timeout) -> None:
+    """End a connection whose time is up."""
+    logger.debug("%s: %s timeout in state %s", conn.peer, kind.name.lower(), conn.state.name)
+    if kind is Timeout.HEAD:
+        requests.time_out_head(worker, conn)
+    elif kind is Timeout.IDLE:
+        closing.begin_close(worker, conn)
+    else:
+        closing.abort(worker, conn)

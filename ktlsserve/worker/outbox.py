@@ -1,0 +1,79 @@
+"""The part of a reply that hasn't been sent yet."""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import Enum, auto
+
+from ktlsserve.errors import FileTruncated
+from ktlsserve.http1.reply import FileSlice, Reply
+from ktlsserve.worker.senders import Sender
+
+
+class Progress(Enum):
+    """How far a turn of sending came."""
+
+    DONE = auto()
+    BLOCKED = auto()
+    SLICE_USED = auto()
+
+
+class Outbox:
+    """Sends one reply over as many turns as it takes; ``sent_bytes`` counts what was taken, head included."""
+
+    __slots__ = ("_parts", "sent_bytes")
+
+    def __init__(self, reply: Reply) -> None:
+        self._parts: deque[bytes | memoryview | FileSlice] = deque((reply.head, *reply.body))
+        self.sent_bytes = 0
+
+    def send(self, sender: Sender, slice_bytes: int) -> Progress:
+        """Send up to ``slice_bytes``; raise FileTruncated, or OSError as the socket does.
+
+        MSG_MORE goes with a part only while another follows, and no part is empty: a record left open by it is sent
+        with the next part for certain, or dies with the connection.
+        """
+        parts = self._parts
+        left = slice_bytes
+        try:
+            while parts:
+                if left <= 0:
+                    return Progress.SLICE_USED
+                part = parts[0]
+                taken = self._send_file(sender, part, left) if isinstance(part, FileSlice) else self._send_bytes(sender)
+                left -= taken
+                self.sent_bytes += taken
+        except BlockingIOError:
+            return Progress.BLOCKED
+        if sender.holds_ciphertext and sender.flush():
+            return Progress.BLOCKED
+        return Progress.DONE
+
+    def _send_bytes(self, sender: Sender) -> int:
+        part = self._parts[0]
+        if isinstance(part, FileSlice):
+            raise TypeError("a file slice isn't bytes")
+        taken = sender.send(part, more=len(self._parts) > 1)
+        if taken == len(part):
+            self._parts.popleft()
+        else:
+            self._parts[0] = memoryview(part)[taken:]
+        return taken
+
+    def _send_file(self, sender: Sender, part: FileSlice, most_bytes: int) -> int:
+        taken = sender.send_file(part.file.fd, part.offset, min(part.count, most_bytes))
+        if not taken:
+            raise FileTruncated(f"a file ends at {part.offset}, {part.count} bytes before the length announced")
+        part.offset += taken
+        part.count -= taken
+        if not part.count:
+            part.file.release()
+            self._parts.popleft()
+        return taken
+
+    def discard(self) -> None:
+        """Release the files of what won't be sent any more."""
+        while self._parts:
+            part = self._parts.popleft()
+            if isinstance(part, FileSlice):
+                part.file.release()

@@ -1,0 +1,179 @@
+"""Where a connection's plaintext comes from: the socket itself, the kernel's decryption, or OpenSSL's.
+
+A receiver has ``recv(max_bytes)``, which behaves as a non-blocking socket's does: bytes, ``b""`` once the peer has
+finished (FIN or close_notify), BlockingIOError when nothing is there. PeerViolation ends the connection. ``buffered``
+is true while decrypted or undecrypted bytes may lie in userspace, where epoll can't see them.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable
+from typing import Protocol
+
+from OpenSSL import SSL
+
+from ktlsserve.errors import PeerViolation
+from ktlsserve.kernel.ktls import (
+    TLS_RECORD_TYPE_ALERT,
+    TLS_RECORD_TYPE_DATA,
+    TLS_RECORD_TYPE_HANDSHAKE,
+    receive_record,
+)
+from ktlsserve.tls.handshake import describe_openssl_error
+from ktlsserve.worker.kernel_keys import KernelKeys
+
+_READ_BYTES = 65536
+_ALERT_CLOSE_NOTIFY = 0
+# Empty records are legal (RFC 8446 section 5.4 suggests them against traffic analysis); a stream of them is an attack.
+_MAX_EMPTY_RECORDS = 32
+# SSL_CB_LOOP of SSL_CTX_set_info_callback(3), and OpenSSL's name of the state in which a KeyUpdate is read.
+_SSL_CB_LOOP = 1
+_READ_KEY_UPDATE_STATE = b"SSLv3/TLS read client key update"
+
+# What a record can do to recv(2), in words; after each of them the kernel reads no further (net/tls/tls_sw.c).
+_RECORD_FAULTS = {
+    errno.EBADMSG: "a record that doesn't authenticate",
+    errno.EMSGSIZE: "a record that is too large",
+    errno.EINVAL: "bytes that are no TLS record",
+    errno.EKEYEXPIRED: "a record after a KeyUpdate that was not taken",
+}
+
+
+class Receiver(Protocol):
+    """The receiving half of a connection."""
+
+    @property
+    def buffered(self) -> bool:
+        """Whether ``recv`` may have something that epoll doesn't know of."""
+
+    def recv(self, max_bytes: int, /) -> bytes:
+        """Return plaintext; see the module's first lines."""
+
+
+class SocketReceiver:
+    """Plain HTTP: ``recv`` is the socket's own."""
+
+    __slots__ = ("recv",)
+    buffered = False
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.recv = sock.recv
+
+
+class KernelReceiver:
+    """The kernel decrypts; control records are read and acted on here.
+
+    Plain ``recv`` serves data records. EIO says that a control record heads the queue: it is read at once, because
+    after a KeyUpdate poll reports nothing although the record is still there (Linux 6.14 and later). An empty result is
+    the end of the stream *or* an empty data record in front of a control record: only recvmsg tells them apart.
+    """
+
+    __slots__ = ("_keys", "_sock", "_sock_recv")
+    buffered = False
+
+    def __init__(self, sock: socket.socket, keys: KernelKeys) -> None:
+        self._sock = sock
+        self._sock_recv = sock.recv
+        self._keys = keys
+
+    def recv(self, max_bytes: int, /) -> bytes:
+        """Return decrypted bytes, having dealt with the control records in front of them."""
+        try:
+            data = self._sock_recv(max_bytes)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise _explained(error) from error
+        else:
+            if data:
+                return data
+        try:
+            return self._read_by_record(max_bytes)
+        except OSError as error:
+            raise _explained(error) from error
+
+    def _read_by_record(self, max_bytes: int) -> bytes:
+        for _ in range(_MAX_EMPTY_RECORDS):
+            record_type, content = receive_record(self._sock, max_bytes)
+            if record_type is None:
+                return b""
+            if record_type == TLS_RECORD_TYPE_DATA:
+                if content:
+                    return content
+            elif record_type == TLS_RECORD_TYPE_HANDSHAKE:
+                if not self._keys.receive_handshake_record(content):
+                    return b""
+            elif record_type == TLS_RECORD_TYPE_ALERT:
+                _check_alert(content)
+                return b""
+            else:
+                raise PeerViolation(f"a record of type {record_type} after the handshake")
+        raise PeerViolation(f"{_MAX_EMPTY_RECORDS} records without data in a row")
+
+
+def _explained(error: OSError) -> Exception:
+    """Turn what a bad record does to recv into PeerViolation; leave network errors and EAGAIN as they are."""
+    fault = _RECORD_FAULTS.get(error.errno or 0)
+    return PeerViolation(fault) if fault is not None else error
+
+
+def _check_alert(content: bytes) -> None:
+    """Return for close_notify; raise PeerViolation for any other alert (RFC 8446 section 6)."""
+    if len(content) != 2:
+        raise PeerViolation(f"an alert of {len(content)} bytes")
+    if content[1] != _ALERT_CLOSE_NOTIFY:
+        raise PeerViolation(f"the peer sent alert {content[1]}")
+
+
+class OpensslReceiver:
+    """OpenSSL decrypts what the socket yields.
+
+    ``emit`` takes what OpenSSL puts out while reading (an answer to a KeyUpdate): the fallback's sender passes it on;
+    where the kernel sends, it must be dropped, because OpenSSL's sending key is the kernel's.
+    """
+
+    __slots__ = ("_connection", "_emit", "_key_updates_left", "_sock", "buffered")
+
+    def __init__(
+        self, sock: socket.socket, connection: SSL.Connection, emit: Callable[[], None], max_key_updates: int
+    ) -> None:
+        self._sock = sock
+        self._connection = connection
+        self._emit = emit
+        self._key_updates_left = max_key_updates
+        # The handshake may have read further than its own end.
+        self.buffered = True
+        connection.set_info_callback(self._count_key_updates)
+
+    def _count_key_updates(self, connection: SSL.Connection, where: int, _value: int) -> None:
+        # Runs in a C callback: count only, and let recv raise.
+        if where & _SSL_CB_LOOP and connection.get_state_string() == _READ_KEY_UPDATE_STATE:
+            self._key_updates_left -= 1
+
+    def recv(self, max_bytes: int, /) -> bytes:
+        """Return decrypted bytes, reading from the socket as often as it takes."""
+        self.buffered = True
+        while True:
+            try:
+                data = self._connection.recv(max_bytes)
+            except SSL.WantReadError:
+                pass
+            except SSL.ZeroReturnError:
+                return b""
+            except SSL.Error as error:
+                raise PeerViolation(describe_openssl_error(error)) from error
+            else:
+                return data
+            finally:
+                self._emit()
+            if self._key_updates_left < 0:
+                raise PeerViolation("too many KeyUpdates on one connection")
+            try:
+                ciphertext = self._sock.recv(_READ_BYTES)
+            except BlockingIOError:
+                self.buffered = False
+                raise
+            if not ciphertext:
+                return b""
+            self._connection.bio_write(ciphertext)

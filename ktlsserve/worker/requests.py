@@ -1,0 +1,222 @@
+"""The request phase: bytes to heads, heads to replies, replies to the sender; then the next one.
+
+The order of calls is that of ``ktlsserve.http1``: empty lines are dropped, the head's end is looked for from where the
+last look ended, the head is answered, its body is read over. Replies go out one after another, so pipelined requests
+wait in ``buffer``, which is bounded by not reading on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import select
+from typing import TYPE_CHECKING
+
+from ktlsserve.errors import FileTruncated, PeerViolation, RequestError
+from ktlsserve.http1.answer import answer
+from ktlsserve.http1.body import BodyDiscarder
+from ktlsserve.http1.head import head_end, parse_head, skip_leading_crlf
+from ktlsserve.http1.reply import Reply, error_reply
+from ktlsserve.http1.request import BodyKind
+from ktlsserve.worker.closing import abort, begin_close
+from ktlsserve.worker.connection import Connection, Timeout
+from ktlsserve.worker.outbox import Outbox, Progress
+from ktlsserve.worker.receivers import SocketReceiver
+from ktlsserve.worker.senders import SocketSender
+from ktlsserve.worker.states import State
+
+if TYPE_CHECKING:
+    from ktlsserve.worker.loop import Worker
+
+logger = logging.getLogger(__name__)
+
+_READ_BYTES = 65536
+# Replies to pipelined requests before other connections have their turn.
+_REPLIES_A_TURN = 16
+
+
+def begin_requests(worker: Worker, conn: Connection) -> None:
+    """Start a connection without TLS that was just accepted."""
+    conn.receiver, conn.sender = SocketReceiver(conn.sock), SocketSender(conn.sock)
+    worker.deadlines.set(conn, Timeout.HEAD, worker.now_s)
+    worker.watch(conn, select.EPOLLIN)
+
+
+def receive(worker: Worker, conn: Connection) -> None:
+    """Read once, and answer what is complete; while a reply is being sent, only keep what was read."""
+    receiver = conn.receiver
+    if receiver is None:
+        raise RuntimeError("only a connection that is ready receives requests")
+    try:
+        data = receiver.recv(_READ_BYTES)
+    except BlockingIOError:
+        return
+    except PeerViolation as error:
+        logger.info("%s: connection ends: %s", conn.peer, error)
+        begin_close(worker, conn)
+        return
+    except OSError as error:
+        logger.debug("%s: %s", conn.peer, error)
+        abort(worker, conn)
+        return
+    if data:
+        conn.buffer = conn.buffer + data if conn.buffer else data
+    else:
+        conn.input_ended = True
+    if conn.state is State.SENDING:
+        _watch_while_sending(worker, conn)
+    else:
+        answer_buffered(worker, conn)
+
+
+def continue_sending(worker: Worker, conn: Connection) -> None:
+    """Send on; when the reply is complete, turn to the next request."""
+    if _send(worker, conn):
+        answer_buffered(worker, conn, answered=True)
+
+
+def answer_buffered(worker: Worker, conn: Connection, *, answered: bool = False) -> None:
+    """Answer the requests that are complete in ``buffer``, up to a turn's worth.
+
+    ``answered`` tells that the connection has just finished a reply, so that what comes next is a new request.
+    """
+    for _ in range(_REPLIES_A_TURN):
+        if conn.reply is not None and conn.reply.close:
+            begin_close(worker, conn)
+            return
+        conn.reply = None
+        try:
+            reply = _next_reply(worker, conn) if _body_is_over(conn) else None
+        except RequestError as error:
+            # The reply has gone: a second one would be taken for the reply to a request never made.
+            logger.debug("%s: connection ends: %s", conn.peer, error)
+            begin_close(worker, conn)
+            return
+        if reply is None:
+            _await_more(worker, conn, answered=answered)
+            return
+        conn.reply = reply
+        conn.outbox = Outbox(reply)
+        if not _send(worker, conn):
+            return
+        answered = True
+    _take_turns(worker, conn)
+
+
+def time_out_head(worker: Worker, conn: Connection) -> None:
+    """End a connection whose request head didn't come in time: with 408 if it had begun, else in silence."""
+    if conn.discarder is not None or not conn.buffer:
+        begin_close(worker, conn)
+        return
+    conn.buffer = b""
+    conn.input_ended = True
+    conn.reply = error_reply(408, None, worker.clock_s(), server=worker.service.site.server)
+    conn.outbox = Outbox(conn.reply)
+    if _send(worker, conn):
+        answer_buffered(worker, conn)
+
+
+def _body_is_over(conn: Connection) -> bool:
+    """Read over what is left of the last request's body."""
+    if conn.discarder is None:
+        return True
+    rest = conn.discarder.receive_data(conn.buffer) if conn.buffer else None
+    conn.buffer = rest or b""
+    if rest is None:
+        return False
+    conn.discarder = None
+    return True
+
+
+def _next_reply(worker: Worker, conn: Connection) -> Reply | None:
+    """Take one head off the buffer and answer it; None while it is incomplete."""
+    service = worker.service
+    if not conn.searched:
+        conn.buffer = conn.buffer[skip_leading_crlf(conn.buffer) :]
+    try:
+        end = head_end(conn.buffer, service.head_limits, conn.searched)
+        if end < 0:
+            conn.searched = len(conn.buffer)
+            return None
+        request = parse_head(conn.buffer[:end], service.head_limits)
+    except RequestError as error:
+        logger.debug("%s: %s", conn.peer, error)
+        conn.buffer = b""
+        return error_reply(error.status, None, worker.clock_s(), server=service.site.server)
+    conn.buffer = conn.buffer[end:]
+    conn.searched = 0
+    if worker.draining:
+        request = dataclasses.replace(request, keep_alive=False)
+    reply = answer(request, service.site, worker.clock_s())
+    if not reply.close and request.body.kind is not BodyKind.NONE:
+        conn.discarder = BodyDiscarder(request.body, service.site.body_bytes)
+    if service.access_log is not None:
+        conn.request, conn.request_s = request, worker.now_s
+    return reply
+
+
+def _send(worker: Worker, conn: Connection) -> bool:
+    """Send a slice of the reply; return whether it is complete and the connection still there."""
+    outbox, sender = conn.outbox, conn.sender
+    if outbox is None or sender is None:
+        raise RuntimeError("there is no reply to send")
+    before = outbox.sent_bytes
+    try:
+        progress = outbox.send(sender, worker.service.limits.slice_bytes)
+    except FileTruncated as error:
+        logger.warning("%s: connection aborted: %s", conn.peer, error)
+        abort(worker, conn)
+        return False
+    except OSError as error:
+        logger.debug("%s: left during a reply: %s", conn.peer, error)
+        abort(worker, conn)
+        return False
+    if progress is Progress.DONE:
+        worker.reply_sent(conn, outbox.sent_bytes)
+        conn.outbox = None
+        return True
+    if conn.state is not State.SENDING:
+        conn.move(State.SENDING)
+        worker.deadlines.set(conn, Timeout.SEND, worker.now_s)
+        _watch_while_sending(worker, conn)
+    elif outbox.sent_bytes > before:
+        worker.deadlines.set(conn, Timeout.SEND, worker.now_s)
+    return False
+
+
+def _watch_while_sending(worker: Worker, conn: Connection) -> None:
+    """Wait for room to send; read on too (a KeyUpdate must not wait for the end of a download), within bounds."""
+    room = not conn.input_ended and len(conn.buffer) < worker.service.head_limits.head_bytes
+    worker.watch(conn, select.EPOLLOUT | select.EPOLLIN if room else select.EPOLLOUT)
+
+
+def _await_more(worker: Worker, conn: Connection, *, answered: bool) -> None:
+    """Wait for the rest of a body or head, or for the next request; close where nothing more can come.
+
+    A head has its time from its first byte on: more bytes of it don't start it anew. Neither do bytes of a body.
+    """
+    if conn.input_ended:
+        begin_close(worker, conn)
+        return
+    if conn.discarder is not None:
+        state, timeout = State.BODY, Timeout.HEAD
+    elif conn.buffer or (conn.state is State.HEAD and not answered):
+        state, timeout = State.HEAD, Timeout.HEAD
+    else:
+        state, timeout = State.IDLE, Timeout.IDLE
+    if answered or conn.state is not state:
+        worker.deadlines.set(conn, timeout, worker.now_s)
+    if conn.state is not state:
+        conn.move(state)
+    worker.watch(conn, select.EPOLLIN)
+    if conn.receiver is not None and conn.receiver.buffered:
+        worker.later(conn, receive)
+
+
+def _take_turns(worker: Worker, conn: Connection) -> None:
+    """Let others go first; nothing is read meanwhile, so a client can't pile up requests."""
+    if conn.state is not State.IDLE:
+        conn.move(State.IDLE)
+    worker.deadlines.set(conn, Timeout.IDLE, worker.now_s)
+    worker.watch(conn, 0)
+    worker.later(conn, answer_buffered)

@@ -1,0 +1,189 @@
+"""Where a connection's bytes go: the socket itself, the kernel's encryption, or OpenSSL's.
+
+``send`` and ``send_file`` are non-blocking, with the results of send(2) and sendfile(2): how many plaintext bytes were
+taken, or BlockingIOError. Taken is not sent: ``flush`` tells how much has yet to leave, and a connection may only be
+closed in order when that is 0.
+
+A kernel sender for TLS is made by ``ktlsserve.worker.handover`` alone, after the sending key is in the kernel. Without
+the object nothing can be sent, so nothing can be sent in clear.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Protocol
+
+from OpenSSL import SSL
+
+from ktlsserve.kernel.ktls import TLS_RECORD_TYPE_ALERT, send_control_record, unsent_bytes
+from ktlsserve.worker.kernel_keys import KernelKeys
+
+# Alert: level warning, description close_notify (RFC 8446 section 6.1).
+_CLOSE_NOTIFY = b"\x01\x00"
+_DRAIN_BYTES = 1 << 20
+# What the fallback reads from a file and encrypts at a time: 16 records, so that a slow client holds little memory.
+_ENCRYPT_BYTES = 1 << 18
+
+
+class Sender(Protocol):
+    """The sending half of a connection.
+
+    ``holds_ciphertext`` is true for a sender that keeps encrypted bytes in userspace: it must be flushed when the
+    socket becomes writable. The kernel flushes by itself, and is asked from time to time.
+    """
+
+    holds_ciphertext: bool
+
+    def send(self, data: bytes | memoryview, *, more: bool) -> int:
+        """Take a part of ``data``; ``more`` promises that bytes follow for certain."""
+
+    def send_file(self, fd: int, offset: int, count: int) -> int:
+        """Take up to ``count`` bytes of a file; 0 means that it ends before ``offset``: it was truncated."""
+
+    def send_close_notify(self) -> None:
+        """Tell the peer that nothing follows; BlockingIOError when that must be tried again."""
+
+    def flush(self) -> int:
+        """Push what is held and return the bytes that haven't left yet."""
+
+
+class SocketSender:
+    """Plain HTTP: TCP delivers what it took even after shutdown, so there is nothing to flush."""
+
+    __slots__ = ("_fd", "_send")
+    holds_ciphertext = False
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._send = sock.send
+        self._fd = sock.fileno()
+
+    def send(self, data: bytes | memoryview, *, more: bool) -> int:
+        """See ``Sender``."""
+        return self._send(data, socket.MSG_MORE if more else 0)
+
+    def send_file(self, fd: int, offset: int, count: int) -> int:
+        """See ``Sender``."""
+        return os.sendfile(self._fd, fd, offset, count)
+
+    def send_close_notify(self) -> None:
+        """Plain HTTP has none: the end of the stream is the FIN."""
+
+    def flush(self) -> int:
+        """Return 0: see the class."""
+        return 0
+
+
+class KernelSender:
+    """The kernel encrypts: send and sendfile take plaintext, and whole records leave.
+
+    A record that TCP took only in part is kept by the kernel and *dropped* by close and shutdown, without a word
+    (net/tls/tls_sw.c, tls_sw_release_resources_tx), so ``flush`` asks TCP what it still holds.
+    """
+
+    __slots__ = ("_fd", "_keys", "_send", "_sock")
+    holds_ciphertext = False
+
+    def __init__(self, sock: socket.socket, keys: KernelKeys) -> None:
+        self._sock = sock
+        self._send = sock.send
+        self._fd = sock.fileno()
+        self._keys = keys
+
+    def send(self, data: bytes | memoryview, *, more: bool) -> int:
+        """See ``Sender``; an answer owed to a KeyUpdate goes first."""
+        if self._keys.answer_owed:
+            self._keys.answer_key_update()
+        return self._send(data, socket.MSG_MORE if more else 0)
+
+    def send_file(self, fd: int, offset: int, count: int) -> int:
+        """See ``Sender``; an answer owed to a KeyUpdate goes first."""
+        if self._keys.answer_owed:
+            self._keys.answer_key_update()
+        return os.sendfile(self._fd, fd, offset, count)
+
+    def send_close_notify(self) -> None:
+        """Send the alert as a control record, which also closes a record left open by MSG_MORE."""
+        if self._keys.answer_owed:
+            self._keys.answer_key_update()
+        send_control_record(self._sock, TLS_RECORD_TYPE_ALERT, _CLOSE_NOTIFY)
+
+    def flush(self) -> int:
+        """Return what TCP hasn't had acknowledged."""
+        return unsent_bytes(self._sock)
+
+
+class OpensslSender:
+    """OpenSSL encrypts, in userspace: the fallback.
+
+    Ciphertext that the socket didn't take is kept here, and nothing more is encrypted until it has left.
+    """
+
+    __slots__ = ("_connection", "_held", "_sock_send")
+    holds_ciphertext = True
+
+    def __init__(self, sock: socket.socket, connection: SSL.Connection) -> None:
+        self._sock_send = sock.send
+        self._connection = connection
+        self._held = memoryview(b"")
+
+    def send(self, data: bytes | memoryview, *, more: bool) -> int:  # noqa: ARG002 - records are cut by OpenSSL
+        """See ``Sender``."""
+        self._require_empty()
+        sent = self._connection.send(data[:_ENCRYPT_BYTES])
+        self.flush()
+        return sent
+
+    def send_file(self, fd: int, offset: int, count: int) -> int:
+        """See ``Sender``."""
+        self._require_empty()
+        data = os.pread(fd, min(count, _ENCRYPT_BYTES), offset)
+        if not data:
+            return 0
+        self._connection.send(data)
+        self.flush()
+        return len(data)
+
+    def send_close_notify(self) -> None:
+        """Send the alert behind everything else."""
+        try:
+            self._connection.shutdown()
+        except SSL.Error:
+            # The peer broke the protocol before: OpenSSL has nothing to say any more.
+            return
+        self.flush()
+
+    def emit(self) -> None:
+        """Take what OpenSSL put out while it was reading, such as the answer to a KeyUpdate."""
+        self._collect()
+
+    def flush(self) -> int:
+        """Push ciphertext to the socket; return how many bytes are still held."""
+        self._collect()
+        while self._held:
+            try:
+                sent = self._sock_send(self._held)
+            except BlockingIOError:
+                break
+            self._held = self._held[sent:]
+        return len(self._held)
+
+    def _require_empty(self) -> None:
+        if self.flush():
+            raise BlockingIOError
+
+    def _collect(self) -> None:
+        try:
+            data = self._connection.bio_read(_DRAIN_BYTES)
+        except SSL.WantReadError:
+            return
+        self._held = memoryview(bytes(self._held) + data if self._held else data)
+
+
+def discard_output(connection: SSL.Connection) -> None:
+    """Drop what OpenSSL put out: where the kernel sends, its bytes would repeat the kernel's nonces."""
+    try:
+        while True:
+            connection.bio_read(_DRAIN_BYTES)
+    except SSL.WantReadError:
+        return

@@ -1,0 +1,40 @@
+"""What a generation of workers serves, made once in the supervisor and shared by fork."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+
+from ktlsserve.config import Limits, Timeouts
+from ktlsserve.http1.answer import Site
+from ktlsserve.http1.request import HeadLimits
+from ktlsserve.observe.access_log import AccessLog
+from ktlsserve.tls.context import ServerContext
+from ktlsserve.worker.handover import HandoverPlan
+
+
+@dataclass(frozen=True, slots=True)
+class TlsService:
+    """How connections are encrypted: OpenSSL's context, the kernel's part, and the bound on a handshake."""
+
+    context: ServerContext
+    plan: HandoverPlan
+    max_handshake_bytes: int
+    handshakes_in_progress: int
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Everything that a worker serves with; it never changes in a worker's life.
+
+    ``tls`` is None for plain HTTP, ``access_log`` None where there is none. ``listeners`` are bound and listening.
+    """
+
+    listeners: tuple[socket.socket, ...]
+    site: Site
+    tls: TlsService | None
+    head_limits: HeadLimits
+    timeouts: Timeouts
+    limits: Limits
+    drain_s: float
+    access_log: AccessLog | None

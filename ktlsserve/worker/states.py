@@ -1,0 +1,48 @@
+"""The life of a connection: one Enum, one table of legal moves.
+
+::
+
+    HANDSHAKE ──► HEAD ◄─────► IDLE
+        │          │            │
+        │          ├──► SENDING ◄──┐
+        │          │      │  │     │
+        │          │      │  └──► BODY    reading over a request's body once its reply is sent
+        │          ▼      ▼
+        │         FLUSHING               all that was handed over, close_notify included, must leave
+        ▼            ▼
+        └────► LINGERING                 what the peer still says is read, so that no RST overtakes our bytes
+                     ▼
+                  CLOSED                 also from every other state, by abort
+
+HEAD waits for the rest of a request head (or for the first one), IDLE for the next request on a connection that has had
+one. They differ in their timeouts and in what a timeout says to the client: 408 for half a head, nothing for silence.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+
+class State(Enum):
+    """Where a connection is in its life."""
+
+    HANDSHAKE = auto()
+    HEAD = auto()
+    IDLE = auto()
+    SENDING = auto()
+    BODY = auto()
+    FLUSHING = auto()
+    LINGERING = auto()
+    CLOSED = auto()
+
+
+TRANSITIONS: dict[State, frozenset[State]] = {
+    State.HANDSHAKE: frozenset({State.HEAD, State.LINGERING, State.CLOSED}),
+    State.HEAD: frozenset({State.SENDING, State.IDLE, State.BODY, State.FLUSHING, State.CLOSED}),
+    State.IDLE: frozenset({State.HEAD, State.SENDING, State.BODY, State.FLUSHING, State.CLOSED}),
+    State.SENDING: frozenset({State.IDLE, State.HEAD, State.BODY, State.FLUSHING, State.CLOSED}),
+    State.BODY: frozenset({State.IDLE, State.HEAD, State.SENDING, State.FLUSHING, State.CLOSED}),
+    State.FLUSHING: frozenset({State.LINGERING, State.CLOSED}),
+    State.LINGERING: frozenset({State.CLOSED}),
+    State.CLOSED: frozenset(),
+}

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from ktlsserve.config import Config
+from ktlsserve.config_checks import ListOf
+from ktlsserve.config_file import load_config, parse_config
+from ktlsserve.config_table import Table, check_of, reason_of, settings
+from ktlsserve.config_toml import default_toml, toml_value
+
+CONFIG = Path(__file__).parents[2] / "config"
+
+
+def test_the_shipped_file_is_what_the_dataclasses_say() -> None:
+    shipped = (CONFIG / "default.toml").read_text()
+    assert shipped == default_toml(), "run: python -m ktlsserve.config_toml > config/default.toml"
+
+
+def test_the_shipped_file_equals_the_defaults() -> None:
+    assert parse_config(default_toml()) == Config()
+
+
+def test_the_shipped_file_names_every_key() -> None:
+    # What is empty by default stands in comments.
+    data = tomllib.loads(re.sub(r"^# (?=\[\[|cert = |key = )", "", default_toml(), flags=re.MULTILINE))
+    assert list(data) == list(settings(Config))
+    for name, field in settings(Config).items():
+        table = check_of(field)
+        assert isinstance(table, Table)
+        assert set(data[name]) == set(settings(table.shape))
+        for inner_name, inner_field in settings(table.shape).items():
+            inner = check_of(inner_field)
+            if isinstance(inner, ListOf) and isinstance(inner.item, Table):
+                assert set(data[name][inner_name][0]) == set(settings(inner.item.shape))
+
+
+def test_every_key_has_a_reason_of_full_sentences() -> None:
+    for field in settings(Config).values():
+        table = check_of(field)
+        assert isinstance(table, Table)
+        for name, inner in settings(table.shape).items():
+            assert re.search(r"\S \S.*\.$", reason_of(inner)), name
+
+
+def test_lines_are_not_longer_than_a_page() -> None:
+    assert max(len(line) for line in default_toml().splitlines()) <= 100
+
+
+def test_the_example_is_valid_and_differs_from_the_defaults() -> None:
+    config = load_config(CONFIG / "example.toml")
+    assert config.server.root == CONFIG / "site"
+    assert len(config.tls.certificates) == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (True, "true"),
+        (False, "false"),
+        (3, "3"),
+        (3.0, "3"),
+        (0.5, "0.5"),
+        ('a"b\\', '"a\\"b\\\\"'),
+        (Path("/srv"), '"/srv"'),
+        (("a", "b"), '["a", "b"]'),
+        ((), "[]"),
+    ],
+)
+def test_values_are_spelt_as_in_toml(value: object, text: str) -> None:
+    assert toml_value(value) == text
+    assert tomllib.loads(f"x = {text}")
+
+
+def test_what_toml_has_no_word_for_is_a_bug() -> None:
+    with pytest.raises(TypeError, match="NoneType"):
+        toml_value(None)

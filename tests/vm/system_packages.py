@@ -1,0 +1,3 @@
+"""packages"""
+from pathlib import Path
+def provide_packages(cache: Path) -> None: ...
