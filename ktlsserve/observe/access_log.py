@@ -23,7 +23,7 @@ from dataclasses import replace
 from ktlsserve.errors import StartupError
 from ktlsserve.observe.access_line import Access, CombinedFormat, JsonFormat, LineFormat
 
-# What is gathered for one write: some 300 lines. nginx's documentation of access_log has the same default.
+# What is gathered for one write: some 300 lines, which makes the system call cheap per line (as nginx's buffer=64k).
 FLUSH_BYTES = 64 * 1024
 # What a reader that pauses may cost us in memory: some 5,000 lines.
 BACKLOG_BYTES = 1024 * 1024
@@ -53,7 +53,8 @@ class AccessLog:
         self._format: LineFormat = JsonFormat() if as_json else CombinedFormat()
         self._buffer = bytearray()
         self._until_flush_bytes = FLUSH_BYTES
-        self._trouble: OSError | None = None
+        self._failing = False
+        self._last_failure = ""
         self._warned_lines = 0
         self._warned_at_s: float | None = None
         try:
@@ -80,34 +81,37 @@ class AccessLog:
         """Write what is gathered, as far as that needs no waiting."""
         self._until_flush_bytes = FLUSH_BYTES
         while self._buffer:
-            end = self._buffer.rfind(b"\n", 0, self._piece_bytes) + 1
+            # The second for a line gathered for a file that was reopened as a pipe.
+            end = self._buffer.rfind(b"\n", 0, self._piece_bytes) + 1 or self._buffer.find(b"\n") + 1
             piece = bytes(self._buffer[:end])
             try:
                 written = os.write(self._fd, piece)
+            except BlockingIOError:
+                self._last_failure = "its reader is too slow"
+                return
             except OSError as error:
-                self._trouble = error
+                self._failing, self._last_failure = True, _reason(error)
                 return
             del self._buffer[:written]
             if piece[written - 1] != 0x0A:
                 self._give_up_torn_line()
-        self._trouble = None
+        self._failing = False
 
     def flush_due(self, now_s: float) -> None:
-        """Write what is gathered, and warn at most once a minute if that isn't possible; for the loop's timer.
+        """Write what is gathered, for the loop's timer; ``now_s`` is monotonic.
 
-        ``now_s`` is monotonic.
+        Warns, at most once a minute, of lines lost and of a destination that fails. One that is slow but has lost
+        nothing yet is no news.
         """
         self.flush()
         lost = self.dropped_lines - self._warned_lines
-        # A reader that is slow but loses nothing yet is no news; a full disk is.
-        if not lost and (self._trouble is None or isinstance(self._trouble, BlockingIOError)):
+        if not lost and not self._failing:
             return
         if self._warned_at_s is not None and now_s - self._warned_at_s < WARNING_INTERVAL_S:
             return
         self._warned_at_s = now_s
         self._warned_lines = self.dropped_lines
-        reason = _reason(self._trouble) if self._trouble else "it took too long"
-        _logger.warning("access log %s can't be written: %s; lines lost: %d", self.destination, reason, lost)
+        _logger.warning("access log %s: %s; lines lost: %d", self.destination, self._last_failure, lost)
 
     def reopen(self) -> None:
         """Open the path anew, after a rotation moved the old file away; keep the old one if that fails."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import select
 import sys
@@ -99,7 +100,7 @@ class _TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         process = "main" if _Process.worker is None else f"worker-{_Process.worker}"
-        fields = "".join(f" {name}={_plain(value)}" for name, value in _extra_fields(record).items())
+        fields = "".join(f" {name}={_text_value(value)}" for name, value in _extra_fields(record).items())
         text = f"{record.name.removeprefix('ktlsserve.')}: {_message(record)}{fields}".translate(_CONTROL)
         exception = _exception(self, record)
         if exception is not None:
@@ -121,9 +122,7 @@ class _JsonFormatter(logging.Formatter):
             line["worker"] = _Process.worker
         line["pid"] = os.getpid()
         for name, value in _extra_fields(record).items():
-            line[f"{name}_" if name in _JSON_FIELDS else name] = (
-                value if isinstance(value, int | float) else _plain(value)
-            )
+            line[f"{name}_" if name in _JSON_FIELDS else name] = _json_value(value)
         exception = _exception(self, record)
         if exception is not None:
             line["exception"] = exception
@@ -147,6 +146,18 @@ def _message(record: logging.LogRecord) -> str:
 
 def _extra_fields(record: logging.LogRecord) -> dict[str, object]:
     return {name: value for name, value in vars(record).items() if name not in _STANDARD_FIELDS}
+
+
+def _text_value(value: object) -> str:
+    text = _plain(value)
+    return json.dumps(text, ensure_ascii=False) if not text or set(text) & set(' "=') else text
+
+
+def _json_value(value: object) -> object:
+    """Return what JSON has as it is, and all else as text (NaN and infinity too, which JSON hasn't)."""
+    if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return _plain(value)
 
 
 def _exception(formatter: logging.Formatter, record: logging.LogRecord) -> str | None:

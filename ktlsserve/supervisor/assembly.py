@@ -54,6 +54,7 @@ def assemble(config: Config, listeners: tuple[Listener, ...]) -> Service:
             limits=config.limits,
             drain_s=config.server.drain_s,
             access_log=_access_log(config),
+            root=root,
         )
     except BaseException:
         root.close()

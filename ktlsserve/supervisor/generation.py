@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ktlsserve.errors import EXIT_BUG, EXIT_OK, EXIT_STARTUP, KtlsServeError
+from ktlsserve.observe.logs import name_worker
 from ktlsserve.worker.loop import Worker
 from ktlsserve.worker.service import Service
 
@@ -25,9 +26,10 @@ READY = b"R"
 
 @dataclass(slots=True, eq=False)
 class WorkerProcess:
-    """One forked worker. ``control`` is None once it was told to drain."""
+    """One forked worker, the ``number``-th of its generation; ``control`` is None once it was told to drain."""
 
     pid: int
+    number: int
     control: socket.socket | None
     started_s: float
     ready: bool = False
@@ -48,6 +50,8 @@ class Generation:
 
     def spawn(self, now_s: float, forget: Callable[[], None]) -> WorkerProcess:
         """Fork one more worker; ``forget`` closes in the child what only the supervisor may hold. Raises OSError."""
+        taken = {worker.number for worker in self.workers.values()}
+        number = next(number for number in range(self.wanted) if number not in taken)
         ours, theirs = socket.socketpair()
         try:
             pid = os.fork()
@@ -60,6 +64,7 @@ class Generation:
             try:
                 forget()
                 ours.close()
+                name_worker(number)
                 status = _work(self.service, theirs)
             finally:
                 # Never back into the supervisor's stack, and no exit handlers of its.
@@ -67,7 +72,7 @@ class Generation:
                 os._exit(status)
         theirs.close()
         ours.setblocking(False)
-        worker = WorkerProcess(pid, ours, now_s)
+        worker = WorkerProcess(pid, number, ours, now_s)
         self.workers[pid] = worker
         return worker
 

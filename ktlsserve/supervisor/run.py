@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+
 from ktlsserve.config import Config
 from ktlsserve.observe.logs import configure_logs
 from ktlsserve.supervisor.supervisor import Supervisor
@@ -12,5 +14,12 @@ def serve(config: Config) -> int:
 
     Raises StartupError and its kinds where the server can't start.
     """
+    raise_descriptor_limit()
     configure_logs(config.log.level, config.log.format)
     return Supervisor(config).run()
+
+
+def raise_descriptor_limit() -> None:
+    """Raise the soft limit of open files to the hard one: the soft one is for programs that use select(2)."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

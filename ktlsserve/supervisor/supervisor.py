@@ -125,7 +125,7 @@ class Supervisor:
     def _promote(self) -> None:
         """Let the coming generation take over once all its workers serve."""
         coming, config = self._coming, self._coming_config
-        if coming is None or config is None or not coming.ready:
+        if coming is None or config is None or self._stop_by_s is not None or not coming.ready:
             return
         old, self._current, self._coming = self._current, coming, None
         dropped = [listener for listener in self._listeners if listener not in self._coming_listeners]
@@ -136,6 +136,7 @@ class Supervisor:
         if old is not None:
             logger.info("%d workers serve with the new configuration; %d drain", coming.wanted, len(old.workers))
             old.drain()
+            old.service.close()
             self._leaving.append(old)
 
     def _announce(self, generation: Generation) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from ktlsserve.observe.access_line import Access
 from ktlsserve.observe.access_log import AccessLog
 from ktlsserve.worker.connection import Connection
 
@@ -24,14 +25,16 @@ def log_reply(log: AccessLog, conn: Connection, sent_bytes: int, now_s: float) -
     if established is not None:
         tls = (established.suite.version.label, established.suite.openssl_name)
     log.write(
-        conn.peer.rpartition(":")[0].strip("[]"),
-        line,
-        reply.status,
-        max(0, sent_bytes - len(reply.head)),
-        when_s=time.time(),
-        referer=referer,
-        user_agent=user_agent,
-        duration_s=now_s - began_s,
-        tls=tls,
+        Access(
+            client=conn.peer.rpartition(":")[0].strip("[]"),
+            request_line=line,
+            status=reply.status,
+            body_bytes=max(0, sent_bytes - len(reply.head)),
+            when_s=time.time(),
+            referer=referer,
+            user_agent=user_agent,
+            duration_s=now_s - began_s,
+            tls=tls,
+        )
     )
     conn.request = None

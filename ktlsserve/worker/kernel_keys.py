@@ -6,7 +6,9 @@ this class: a key is taken out of ``_pending_tx`` as it is installed, and the on
 
 KeyUpdate (RFC 8446 section 4.6.3): the peer's new receiving key is installed at once, with record number 0. Where it
 asks for ours too, our KeyUpdate goes out under the old key and the new key follows before any more data: until then
-``answer_owed`` is true, and the sender must call ``answer_key_update`` first.
+``update_owed`` is true, and the sender must call ``update_sending_key`` first. The same happens when a key has
+protected as many records as it should (RFC 8446 section 5.5); where the kernel can't change keys, ``worn_out`` tells
+the worker to end the connection after its reply.
 """
 
 from __future__ import annotations
@@ -16,7 +18,13 @@ import os
 import socket
 
 from ktlsserve.errors import PeerViolation
-from ktlsserve.kernel.ktls import TLS_RECORD_TYPE_HANDSHAKE, install_rx, install_tx, send_control_record
+from ktlsserve.kernel.ktls import (
+    MAX_PLAINTEXT_BYTES,
+    TLS_RECORD_TYPE_HANDSHAKE,
+    install_rx,
+    install_tx,
+    send_control_record,
+)
 from ktlsserve.tls.crypto_info import TrafficKeys, pack_crypto_info
 from ktlsserve.tls.handshake import DirectionKeys
 from ktlsserve.tls.key_schedule import tls13_next_secret, tls13_traffic_keys
@@ -27,6 +35,15 @@ logger = logging.getLogger(__name__)
 # HandshakeType 24, three bytes of length, then KeyUpdateRequest.
 _KEY_UPDATE_NOT_REQUESTED = bytes.fromhex("1800000100")
 _KEY_UPDATE_REQUESTED = bytes.fromhex("1800000101")
+
+# RFC 8446 section 5.5: 2**24.5 full records keep AES-GCM's margin of safety. Half of them leave room for a reply that
+# is under way; what a call of send or sendfile makes is counted as the most records that it can be.
+MOST_RECORDS = 2**23
+
+
+def most_records(plaintext_bytes: int) -> int:
+    """Return the most records that one call makes: full ones, a part before them and a part behind."""
+    return plaintext_bytes // MAX_PLAINTEXT_BYTES + 2
 
 
 class KernelKeys:
@@ -41,11 +58,12 @@ class KernelKeys:
         "_key_updates_left",
         "_pending_rx",
         "_pending_tx",
+        "_records_left",
         "_rx_secret",
         "_sock",
         "_suite",
         "_tx_secret",
-        "answer_owed",
+        "update_owed",
     )
 
     def __init__(
@@ -66,7 +84,8 @@ class KernelKeys:
         self._rx_secret = rx.secret
         self._can_rekey = can_rekey
         self._key_updates_left = max_key_updates
-        self.answer_owed = False
+        self._records_left = MOST_RECORDS
+        self.update_owed = False
 
     def install_tx(self) -> None:
         """Give the kernel the pending sending key; raise TxKeyError if it refuses, RuntimeError if there is none."""
@@ -100,7 +119,7 @@ class KernelKeys:
         self._pending_rx = (tls13_traffic_keys(self._suite, self._rx_secret), 0)
         self.install_rx()
         if requested:
-            self.answer_owed = True
+            self.update_owed = True
         return True
 
     @staticmethod
@@ -112,10 +131,10 @@ class KernelKeys:
         logger.info("connection ends after its reply: %s", reason)
         return False
 
-    def answer_key_update(self) -> None:
+    def update_sending_key(self) -> None:
         """Send our KeyUpdate and move to the next sending key.
 
-        Raises BlockingIOError when the record can't be queued now; the answer stays owed. Whatever else it raises
+        Raises BlockingIOError when the record can't be queued now; the update stays owed. Whatever else it raises
         leaves the connection unable to send: it must be aborted.
         """
         if self._tx_secret is None:
@@ -124,4 +143,16 @@ class KernelKeys:
         self._tx_secret = tls13_next_secret(self._suite, self._tx_secret)
         self._pending_tx = (tls13_traffic_keys(self._suite, self._tx_secret), 0)
         self.install_tx()
-        self.answer_owed = False
+        self._records_left = MOST_RECORDS
+        self.update_owed = False
+
+    @property
+    def worn_out(self) -> bool:
+        """Whether the sending key has protected as much as it should, and can't be changed."""
+        return self._records_left <= 0 and not self.update_owed
+
+    def count_sent(self, plaintext_bytes: int) -> None:
+        """Count one call's records against what a key should protect."""
+        self._records_left -= most_records(plaintext_bytes)
+        if self._records_left <= 0 and self._can_rekey and self._tx_secret is not None:
+            self.update_owed = True

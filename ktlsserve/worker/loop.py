@@ -29,6 +29,8 @@ _EVENTS_A_TURN = 256
 _WRITABLE = select.EPOLLOUT | select.EPOLLERR | select.EPOLLHUP
 _FAST_CHECK_S = 0.001
 _SLOW_CHECK_S = 0.02
+# The longest that a line of the access log waits for company.
+_LOG_FLUSH_S = 1.0
 
 Action = Callable[["Worker", Connection], None]
 
@@ -66,6 +68,7 @@ class Worker:
         self._later: list[tuple[Connection, Action]] = []
         self._control = control
         self._drain_until_s = 0.0
+        self._flush_log_at_s: float | None = None
         self._epoll = select.epoll()
         self._epoll.register(control.fileno(), select.EPOLLIN)
         self._acceptor = Acceptor(service, self._epoll)
@@ -110,6 +113,8 @@ class Worker:
         """Note a reply that was taken whole."""
         if self.service.access_log is not None:
             log_reply(self.service.access_log, conn, sent_bytes, self.now_s)
+            if self._flush_log_at_s is None:
+                self._flush_log_at_s = self.now_s + _LOG_FLUSH_S
 
     def forget(self, conn: Connection) -> None:
         """Drop a connection that is about to close."""
@@ -164,6 +169,8 @@ class Worker:
         resume_s = self._acceptor.paused_until_s
         if resume_s is not None and self.now_s >= resume_s:
             self._acceptor.resume()
+        if self._flush_log_at_s is not None and self.now_s >= self._flush_log_at_s:
+            self._flush_log()
         if self.draining and self.now_s >= self._drain_until_s:
             self._give_up()
 
@@ -171,11 +178,21 @@ class Worker:
         """Return how long poll may sleep; -1 is for ever."""
         if self._later:
             return 0
-        moments = [self.deadlines.next_s(), self._checks.next_s(), self._acceptor.paused_until_s]
+        moments = [
+            self.deadlines.next_s(),
+            self._checks.next_s(),
+            self._acceptor.paused_until_s,
+            self._flush_log_at_s,
+        ]
         if self.draining:
             moments.append(self._drain_until_s)
         known = [moment for moment in moments if moment is not None]
         return max(0.0, min(known) - time.monotonic()) if known else -1
+
+    def _flush_log(self) -> None:
+        self._flush_log_at_s = None
+        if self.service.access_log is not None:
+            self.service.access_log.flush_due(self.now_s)
 
     # The end.
 

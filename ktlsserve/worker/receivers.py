@@ -84,14 +84,16 @@ class KernelReceiver:
             data = self._sock_recv(max_bytes)
         except OSError as error:
             if error.errno != errno.EIO:
-                raise _explained(error) from error
+                _raise_fault(error)
+                raise
         else:
             if data:
                 return data
         try:
             return self._read_by_record(max_bytes)
         except OSError as error:
-            raise _explained(error) from error
+            _raise_fault(error)
+            raise
 
     def _read_by_record(self, max_bytes: int) -> bytes:
         for _ in range(_MAX_EMPTY_RECORDS):
@@ -112,10 +114,11 @@ class KernelReceiver:
         raise PeerViolation(f"{_MAX_EMPTY_RECORDS} records without data in a row")
 
 
-def _explained(error: OSError) -> Exception:
-    """Turn what a bad record does to recv into PeerViolation; leave network errors and EAGAIN as they are."""
+def _raise_fault(error: OSError) -> None:
+    """Raise PeerViolation for what a bad record does to recv; return for network errors and EAGAIN."""
     fault = _RECORD_FAULTS.get(error.errno or 0)
-    return PeerViolation(fault) if fault is not None else error
+    if fault is not None:
+        raise PeerViolation(fault) from error
 
 
 def _check_alert(content: bytes) -> None:
@@ -126,6 +129,21 @@ def _check_alert(content: bytes) -> None:
         raise PeerViolation(f"the peer sent alert {content[1]}")
 
 
+class KeyUpdateBudget:
+    """How many KeyUpdates OpenSSL may still read on a connection."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+
+def _count_key_update(connection: SSL.Connection, where: int, _value: int) -> None:
+    """Count; this runs in a C callback, so ``recv`` raises."""
+    if where & _SSL_CB_LOOP and connection.get_state_string() == _READ_KEY_UPDATE_STATE:
+        connection.get_app_data().left -= 1
+
+
 class OpensslReceiver:
     """OpenSSL decrypts what the socket yields.
 
@@ -133,7 +151,7 @@ class OpensslReceiver:
     where the kernel sends, it must be dropped, because OpenSSL's sending key is the kernel's.
     """
 
-    __slots__ = ("_connection", "_emit", "_key_updates_left", "_sock", "buffered")
+    __slots__ = ("_connection", "_emit", "_key_updates", "_sock", "buffered")
 
     def __init__(
         self, sock: socket.socket, connection: SSL.Connection, emit: Callable[[], None], max_key_updates: int
@@ -141,15 +159,12 @@ class OpensslReceiver:
         self._sock = sock
         self._connection = connection
         self._emit = emit
-        self._key_updates_left = max_key_updates
+        self._key_updates = KeyUpdateBudget(max_key_updates)
         # The handshake may have read further than its own end.
         self.buffered = True
-        connection.set_info_callback(self._count_key_updates)
-
-    def _count_key_updates(self, connection: SSL.Connection, where: int, _value: int) -> None:
-        # Runs in a C callback: count only, and let recv raise.
-        if where & _SSL_CB_LOOP and connection.get_state_string() == _READ_KEY_UPDATE_STATE:
-            self._key_updates_left -= 1
+        # Not a method of this object: OpenSSL's would then hold what holds it, for the garbage collector to find.
+        connection.set_app_data(self._key_updates)
+        connection.set_info_callback(_count_key_update)
 
     def recv(self, max_bytes: int, /) -> bytes:
         """Return decrypted bytes, reading from the socket as often as it takes."""
@@ -167,7 +182,7 @@ class OpensslReceiver:
                 return data
             finally:
                 self._emit()
-            if self._key_updates_left < 0:
+            if self._key_updates.left < 0:
                 raise PeerViolation("too many KeyUpdates on one connection")
             try:
                 ciphertext = self._sock.recv(_READ_BYTES)

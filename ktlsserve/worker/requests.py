@@ -81,7 +81,7 @@ def answer_buffered(worker: Worker, conn: Connection, *, answered: bool = False)
     ``answered`` tells that the connection has just finished a reply, so that what comes next is a new request.
     """
     for _ in range(_REPLIES_A_TURN):
-        if conn.reply is not None and conn.reply.close:
+        if _is_last(conn):
             begin_close(worker, conn)
             return
         conn.reply = None
@@ -114,6 +114,11 @@ def time_out_head(worker: Worker, conn: Connection) -> None:
     conn.outbox = Outbox(conn.reply)
     if _send(worker, conn):
         answer_buffered(worker, conn)
+
+
+def _is_last(conn: Connection) -> bool:
+    """Tell whether the connection ends after the reply that it has just finished."""
+    return conn.reply is not None and (conn.reply.close or (conn.sender is not None and conn.sender.worn_out))
 
 
 def _body_is_over(conn: Connection) -> bool:

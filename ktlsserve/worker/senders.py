@@ -17,7 +17,7 @@ from typing import Protocol
 from OpenSSL import SSL
 
 from ktlsserve.kernel.ktls import TLS_RECORD_TYPE_ALERT, send_control_record, unsent_bytes
-from ktlsserve.worker.kernel_keys import KernelKeys
+from ktlsserve.worker.kernel_keys import MOST_RECORDS, KernelKeys, most_records
 
 # Alert: level warning, description close_notify (RFC 8446 section 6.1).
 _CLOSE_NOTIFY = b"\x01\x00"
@@ -30,10 +30,15 @@ class Sender(Protocol):
     """The sending half of a connection.
 
     ``holds_ciphertext`` is true for a sender that keeps encrypted bytes in userspace: it must be flushed when the
-    socket becomes writable. The kernel flushes by itself, and is asked from time to time.
+    socket becomes writable. The kernel flushes by itself, and is asked from time to time. ``worn_out`` tells that the
+    connection should end after its reply, because its key has protected enough.
     """
 
     holds_ciphertext: bool
+
+    @property
+    def worn_out(self) -> bool:
+        """Whether the sending key should protect no further reply."""
 
     def send(self, data: bytes | memoryview, *, more: bool) -> int:
         """Take a part of ``data``; ``more`` promises that bytes follow for certain."""
@@ -53,6 +58,7 @@ class SocketSender:
 
     __slots__ = ("_fd", "_send")
     holds_ciphertext = False
+    worn_out = False
 
     def __init__(self, sock: socket.socket) -> None:
         self._send = sock.send
@@ -91,22 +97,31 @@ class KernelSender:
         self._keys = keys
 
     def send(self, data: bytes | memoryview, *, more: bool) -> int:
-        """See ``Sender``; an answer owed to a KeyUpdate goes first."""
-        if self._keys.answer_owed:
-            self._keys.answer_key_update()
-        return self._send(data, socket.MSG_MORE if more else 0)
+        """See ``Sender``; a KeyUpdate that is owed goes first."""
+        if self._keys.update_owed:
+            self._keys.update_sending_key()
+        sent = self._send(data, socket.MSG_MORE if more else 0)
+        self._keys.count_sent(sent)
+        return sent
 
     def send_file(self, fd: int, offset: int, count: int) -> int:
-        """See ``Sender``; an answer owed to a KeyUpdate goes first."""
-        if self._keys.answer_owed:
-            self._keys.answer_key_update()
-        return os.sendfile(self._fd, fd, offset, count)
+        """See ``Sender``; a KeyUpdate that is owed goes first."""
+        if self._keys.update_owed:
+            self._keys.update_sending_key()
+        sent = os.sendfile(self._fd, fd, offset, count)
+        self._keys.count_sent(sent)
+        return sent
 
     def send_close_notify(self) -> None:
         """Send the alert as a control record, which also closes a record left open by MSG_MORE."""
-        if self._keys.answer_owed:
-            self._keys.answer_key_update()
+        if self._keys.update_owed:
+            self._keys.update_sending_key()
         send_control_record(self._sock, TLS_RECORD_TYPE_ALERT, _CLOSE_NOTIFY)
+
+    @property
+    def worn_out(self) -> bool:
+        """See ``Sender``."""
+        return self._keys.worn_out
 
     def flush(self) -> int:
         """Return what TCP hasn't had acknowledged."""
@@ -119,18 +134,25 @@ class OpensslSender:
     Ciphertext that the socket didn't take is kept here, and nothing more is encrypted until it has left.
     """
 
-    __slots__ = ("_connection", "_held", "_sock_send")
+    __slots__ = ("_connection", "_held", "_records_left", "_sock_send")
     holds_ciphertext = True
 
     def __init__(self, sock: socket.socket, connection: SSL.Connection) -> None:
         self._sock_send = sock.send
         self._connection = connection
         self._held = memoryview(b"")
+        self._records_left = MOST_RECORDS
+
+    @property
+    def worn_out(self) -> bool:
+        """See ``Sender``: OpenSSL counts no records, and pyOpenSSL can't ask it for a KeyUpdate."""
+        return self._records_left <= 0
 
     def send(self, data: bytes | memoryview, *, more: bool) -> int:  # noqa: ARG002 - records are cut by OpenSSL
         """See ``Sender``."""
         self._require_empty()
         sent = self._connection.send(data[:_ENCRYPT_BYTES])
+        self._records_left -= most_records(sent)
         self.flush()
         return sent
 
@@ -141,6 +163,7 @@ class OpensslSender:
         if not data:
             return 0
         self._connection.send(data)
+        self._records_left -= most_records(len(data))
         self.flush()
         return len(data)
 

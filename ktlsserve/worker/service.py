@@ -6,6 +6,7 @@ import socket
 from dataclasses import dataclass
 
 from ktlsserve.config import Limits, Timeouts
+from ktlsserve.files.root import Root
 from ktlsserve.http1.answer import Site
 from ktlsserve.http1.request import HeadLimits
 from ktlsserve.observe.access_log import AccessLog
@@ -38,3 +39,10 @@ class Service:
     limits: Limits
     drain_s: float
     access_log: AccessLog | None
+    root: Root
+
+    def close(self) -> None:
+        """Give this process's descriptors back, except the listeners; the workers have their own."""
+        self.root.close()
+        if self.access_log is not None:
+            self.access_log.close()
