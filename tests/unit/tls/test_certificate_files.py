@@ -2,11 +2,16 @@ from __future__ import annotations
 
 import errno
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from ktlsserve.errors import EXIT_STARTUP, CertificateError
 from ktlsserve.tls.certificate_files import (
@@ -18,7 +23,7 @@ from ktlsserve.tls.certificate_files import (
     read_private_key,
 )
 from ktlsserve.tls.certificates import KeyKind
-from tests.support.pki import Issued, new_authority, new_key, write_pair
+from tests.support.pki import NOW, Issued, new_authority, new_key, write_pair
 
 KIND_OF = {"rsa": KeyKind.RSA, "p256": KeyKind.ECDSA, "p384": KeyKind.ECDSA, "ed25519": KeyKind.ED25519}
 
@@ -79,6 +84,25 @@ def test_an_issuer_of_the_right_name_with_another_key_is_told_apart(leaf: Issued
     impostor = new_authority("Middle")
     with pytest.raises(CertificateError, match="is the issuer of none before it"):
         parse_certificates(leaf.pem + impostor.pem, "a.pem")
+
+
+def test_where_a_signature_cannot_be_checked_the_names_decide(root: Issued) -> None:
+    # X25519 signs nothing, so whether this one signed the leaf can't be told.
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Middle")])
+    unknown = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(root.certificate.subject)
+        .public_key(X25519PrivateKey.generate().public_key())
+        .serial_number(1)
+        .not_valid_before(NOW)
+        .not_valid_after(NOW + timedelta(days=1))
+        .sign(root.key, hashes.SHA256())
+        .public_bytes(Encoding.PEM)
+    )
+    assert len(parse_certificates(new_authority("Middle").issue("leaf").pem + unknown, "a.pem")) == 2
+    with pytest.raises(CertificateError, match="is the issuer of none before it"):
+        parse_certificates(new_authority("Other").issue("leaf").pem + unknown, "a.pem")
 
 
 def test_cross_signed_issuers_may_follow_each_other(root: Issued, leaf: Issued, middle: Issued) -> None:

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ktlsserve.config import Config
+from ktlsserve.config_checks import Problem
+from ktlsserve.config_file import parse_config
+from ktlsserve.config_named import check_file, check_named
+from ktlsserve.errors import ConfigError
+from tests.support.pki import NOW, new_authority, write_pair
+
+LONG_AFTER = datetime(2040, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "www").mkdir()
+    (tmp_path / "tls").mkdir()
+    write_pair(tmp_path / "tls", "a", new_authority().issue("leaf", ["a.example"]))
+    return tmp_path
+
+
+def config_in(folder: Path, text: str) -> Config:
+    return parse_config(text, folder=folder)
+
+
+def found(folder: Path, text: str) -> list[Problem]:
+    problems, _ = check_named(config_in(folder, text), NOW)
+    return [(key, message.replace(f"{folder}/", "")) for key, message in problems]
+
+
+WHOLE = """
+[server]
+root = "www"
+[[tls.certificates]]
+cert = "tls/a.pem"
+key = "tls/a.key"
+[log]
+access_log = "access.log"
+"""
+
+
+def test_nothing_is_wrong_with_what_is_there(folder: Path) -> None:
+    assert check_named(config_in(folder, WHOLE), NOW) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('server.root = "none"', ("server.root", "no such folder: none")),
+        ('server.root = "tls/a.key"', ("server.root", "is not a folder: tls/a.key")),
+        ('log.access_log = "none/x"', ("log.access_log", "no such folder: none")),
+        ('log.access_log = "www"', ("log.access_log", "is a folder: www")),
+    ],
+)
+def test_what_is_missing_is_a_problem(folder: Path, text: str, problem: Problem) -> None:
+    assert found(folder, text) == [problem]
+
+
+@pytest.mark.parametrize("setting", ["server.root", "log.access_log"])
+def test_what_may_not_be_opened_is_a_problem(folder: Path, setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Root, who runs tests in containers, may open everything.
+    monkeypatch.setattr(os, "access", lambda _path, _mode: False)
+    assert [key for key, _ in found(folder, f'{setting} = "{"www" if setting == "server.root" else "x.log"}"')] == [
+        setting
+    ]
+
+
+def test_every_certificate_is_tried(folder: Path) -> None:
+    write_pair(folder / "tls", "b", new_authority().issue("leaf", ["b.example"]))
+    files = [
+        ("none.pem", "a.key"),
+        ("a.pem", "none.key"),
+        ("a.pem", "b.key"),
+        ("none.pem", "none.key"),
+        ("b.pem", "b.key"),
+    ]
+    entries = [f'[[tls.certificates]]\ncert = "tls/{cert}"\nkey = "tls/{key}"\n' for cert, key in files]
+    assert found(folder, "".join(entries)) == [
+        ("tls.certificates[0].cert", "tls/none.pem: can't be read: No such file or directory"),
+        ("tls.certificates[1].key", "tls/none.key: can't be read: No such file or directory"),
+        ("tls.certificates[2].key", "tls/b.key: the key isn't that of the certificate in tls/a.pem (CN=leaf)"),
+        ("tls.certificates[3].cert", "tls/none.pem: can't be read: No such file or directory"),
+        ("tls.certificates[3].key", "tls/none.key: can't be read: No such file or directory"),
+    ]
+
+
+def test_without_tls_certificates_do_not_matter(folder: Path) -> None:
+    text = '[tls]\nmode = "off"\n[[tls.certificates]]\ncert = "none"\nkey = "none"\n'
+    assert found(folder, text) == []
+
+
+def test_what_clients_would_refuse_is_a_warning(folder: Path) -> None:
+    problems, warnings = check_named(config_in(folder, WHOLE), LONG_AFTER)
+    assert problems == []
+    assert [warning.partition(": ")[2] for warning in warnings] == [
+        "certificate CN=leaf expired on 2030-09-13 12:00 UTC"
+    ]
+
+
+def test_a_certificate_that_nobody_gets_is_a_warning(folder: Path) -> None:
+    write_pair(folder / "tls", "again", new_authority().issue("leaf", ["a.example"]))
+    text = WHOLE + '[[tls.certificates]]\ncert = "tls/again.pem"\nkey = "tls/again.key"\n'
+    _, warnings = check_named(config_in(folder, text), NOW)
+    assert [warning.replace(f"{folder}/", "") for warning in warnings] == [
+        "tls/again.pem: is never used: those before it serve all its names"
+    ]
+
+
+def test_a_key_that_could_be_downloaded_is_a_warning(folder: Path) -> None:
+    (folder / "link").symlink_to(folder / "tls")
+    for root, warned in [("www", False), (".", True), ("tls", True), ("link", True)]:
+        _, warnings = check_named(config_in(folder, WHOLE.replace('"www"', f'"{root}"')), NOW)
+        assert any("tls.certificates[0].key lies beneath server.root" in warning for warning in warnings) is warned
+
+
+def test_a_file_that_names_no_root_gets_a_hint(folder: Path) -> None:
+    (folder / "site.toml").write_text("")
+    assert check_file(folder / "site.toml") == ["server.root isn't set: serve needs ROOT on the command line, too"]
+
+
+def test_problems_come_with_file_key_and_line(folder: Path) -> None:
+    file = folder / "site.toml"
+    file.write_text(WHOLE.replace("tls/a.key", "none"))
+    with pytest.raises(ConfigError) as raised:
+        check_file(file)
+    assert str(raised.value) == (
+        f"{file}: tls.certificates[0].key: {folder}/none: can't be read: No such file or directory (line 6)"
+    )
