@@ -11,7 +11,7 @@ from typing import Any, NoReturn, get_args
 from ktlsserve import __version__
 from ktlsserve.address import parse_address
 from ktlsserve.config import LogFormat, LogLevel, TlsMode
-from ktlsserve.config_checks import WorkerCount
+from ktlsserve.config.checks import WorkerCount
 from ktlsserve.errors import ConfigError, UsageError
 
 COMMANDS = ("serve", "doctor", "check")

@@ -52,7 +52,7 @@ def _serve(arguments: Sequence[str]) -> int:
     if parsed.config is None and parsed.root is None:
         parser.error("which folder? name ROOT, or --config FILE that does")
     _require_linux()
-    from ktlsserve.config_file import load_config  # noqa: PLC0415
+    from ktlsserve.config.file import load_config  # noqa: PLC0415
 
     config = load_config(parsed.config, overrides)
     if not config.server.root.is_dir():
@@ -75,7 +75,7 @@ def _doctor(arguments: Sequence[str]) -> int:
 
 def _check(arguments: Sequence[str]) -> int:
     file = check_parser().parse(arguments).file
-    from ktlsserve.config_named import check_file  # noqa: PLC0415
+    from ktlsserve.config.named import check_file  # noqa: PLC0415
 
     for warning in check_file(file):
         print(f"ktlsserve: warning: {warning}", file=sys.stderr)

@@ -1,8 +1,8 @@
 """The pipeline from a request to its reply.
 
 :func:`answer` reads like what it does: each step either ends with a reply, raises RequestError with the status to
-answer with, or hands on to the next. Its result depends on nothing but its arguments and the file that the site's
-opener returns, so a finished reply may be kept and sent again while that file is the same.
+answer with, or hands on to the next. Its result depends on nothing but its arguments and the files that the site's
+opener returns, so a finished reply may be kept and sent again while those are the same.
 """
 
 from __future__ import annotations
@@ -11,20 +11,24 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ktlsserve.errors import RequestError
+from ktlsserve.http1.conditionals import Precondition, evaluate_preconditions, last_modified_s, range_applies
 from ktlsserve.http1.dates import format_http_date
+from ktlsserve.http1.negotiation import acceptable_codings
+from ktlsserve.http1.ranges import ByteRange, multipart_body, multipart_boundary, select_ranges
 from ktlsserve.http1.reply import (
     DEFAULT_SERVER,
     Fields,
+    FileSlice,
     Reply,
     ReplyTerms,
-    ServedFile,
     error_reply,
     file_reply,
     make_reply,
     redirect_reply,
 )
+from ktlsserve.http1.representation import FileOpener, Representation, open_sibling, open_target
 from ktlsserve.http1.request import BodyKind, Request
-from ktlsserve.http1.target import Target, resolve_target
+from ktlsserve.http1.target import resolve_target
 
 ALLOWED_METHODS = (b"GET", b"HEAD", b"OPTIONS")
 
@@ -35,14 +39,8 @@ REGISTERED_METHODS = frozenset(
 )
 """IANA's HTTP Method Registry: those that aren't allowed here get 405, any other method 501 (RFC 9110 section 9.1)."""
 
-_ALLOW: Fields = ((b"Allow", b", ".join(ALLOWED_METHODS)),)
-
-
-class FileOpener(Protocol):
-    """Opens what a path beneath the root names; :class:`ktlsserve.files.root.Root` is one."""
-
-    def open(self, path: bytes) -> ServedFile:
-        """Return an open regular file or directory, used once; raise RequestError 403, 404 or 503."""
+_ALLOW = b", ".join(ALLOWED_METHODS)
+_VARY: Fields = ((b"Vary", b"Accept-Encoding"),)
 
 
 class TypeTable(Protocol):
@@ -57,7 +55,9 @@ class Site:
     """What is served and how.
 
     ``index_names`` are tried in order in a directory. ``body_bytes`` is the longest request body that is read over so
-    that the connection can go on; beyond that a new connection is cheaper than the rest of the body.
+    that the connection can go on; beyond that a new connection is cheaper than the rest of the body. ``precompressed``
+    names the content-codings (keys of ``negotiation.SUFFIXES``) whose siblings of a file, ``app.js.br`` beside
+    ``app.js``, are sent to clients that take them, in the order in which the server likes them.
     """
 
     files: FileOpener
@@ -65,6 +65,7 @@ class Site:
     index_names: tuple[bytes, ...] = (b"index.html",)
     server: bytes = DEFAULT_SERVER
     body_bytes: int = 1 << 20
+    precompressed: tuple[bytes, ...] = ()
 
 
 def answer(request: Request, site: Site, now_s: int) -> Reply:
@@ -84,7 +85,7 @@ def answer(request: Request, site: Site, now_s: int) -> Reply:
 
 
 def _answer(request: Request, site: Site, terms: ReplyTerms) -> Reply:
-    # 1. What the method and the expectation allow.
+    # 1. What the method, the expectation and the body allow.
     _check_method(request)
     _check_expectation(request)
     _check_body(request, site)
@@ -93,17 +94,40 @@ def _answer(request: Request, site: Site, terms: ReplyTerms) -> Reply:
     if request.method == b"OPTIONS":
         if request.target != b"*":
             resolve_target(request)
-        return make_reply(204, terms, _ALLOW)
+        return make_reply(204, terms, ((b"Allow", _ALLOW),))
 
     # 3. From the target to an open file, or to the target with a slash at its end.
     target = resolve_target(request)
-    opened = _open_target(target, site)
-    if opened is None:
+    chosen = open_target(site.files, target, site.index_names)
+    if chosen is None:
         return redirect_reply(target.directory_location(), terms)
-    file, path = opened
 
-    # 4. The file.
-    return file_reply(file, _representation_fields(file, path, site, terms.now_s), terms)
+    # 4. A compressed sibling in its place, where the client takes one.
+    vary: Fields = ()
+    if site.precompressed:
+        vary = _VARY
+        codings = acceptable_codings(request.header(b"accept-encoding"), site.precompressed)
+        chosen = open_sibling(site.files, chosen, codings)
+
+    # 5. The preconditions, now that there is something to compare with (RFC 9110 section 13.2.1).
+    modified_s = last_modified_s(chosen.file.mtime_ns, terms.now_s)
+    verdict = evaluate_preconditions(request, chosen.etag, modified_s, terms.now_s)
+    if verdict is not Precondition.MET:
+        chosen.file.release()
+        if verdict is Precondition.FAILED:
+            raise RequestError(412, "a precondition failed")
+        # What section 15.4.5 asks for: whatever of a 200 helps a cache to find its copy, and no more.
+        return make_reply(304, terms, ((b"ETag", chosen.etag), *vary))
+
+    # 6. The parts that are asked for, or else all of it.
+    content_type = site.types.type_of(chosen.path)
+    fields = _representation_fields(chosen, modified_s) + vary
+    ranges = _requested_ranges(request, chosen, modified_s, terms.now_s)
+    if ranges is None:
+        return file_reply(chosen.file, ((b"Content-Type", content_type), *fields), terms)
+    if not ranges:
+        return _unsatisfiable_reply(chosen, request, terms)
+    return _partial_reply(chosen, content_type, ranges, fields, terms)
 
 
 def _closes_over_body(request: Request, site: Site) -> bool:
@@ -138,37 +162,42 @@ def _check_body(request: Request, site: Site) -> None:
         raise RequestError(413, "request body longer than the limit")
 
 
-def _open_target(target: Target, site: Site) -> tuple[ServedFile, bytes] | None:
-    """Open the file that is meant, and return it with its path; None means that the target lacks its last slash."""
-    if not target.directory:
-        file = site.files.open(target.path)
-        if not file.is_directory:
-            return file, target.path
-        file.release()
-        return None
-    for name in site.index_names:
-        path = target.path + b"/" + name if target.path else name
-        try:
-            file = site.files.open(path)
-        except RequestError as error:
-            if error.status != 404:
-                raise
-            continue
-        if not file.is_directory:
-            return file, path
-        file.release()
-    # A folder without an index and a folder that doesn't exist look the same.
-    raise RequestError(404, "no index")
-
-
-def _representation_fields(file: ServedFile, path: bytes, site: Site, now_s: int) -> Fields:
-    last_modified = file.last_modified
-    if file.mtime_ns // 1_000_000_000 > now_s:
-        # RFC 9110 section 8.8.2.1: never later than the Date.
-        last_modified = format_http_date(now_s)
+def _representation_fields(chosen: Representation, modified_s: int) -> Fields:
+    coding: Fields = ((b"Content-Encoding", chosen.coding),) if chosen.coding else ()
     return (
-        (b"Content-Type", site.types.type_of(path)),
-        (b"ETag", file.etag),
-        (b"Last-Modified", last_modified),
+        *coding,
+        (b"ETag", chosen.etag),
+        (b"Last-Modified", format_http_date(modified_s)),
         (b"Accept-Ranges", b"bytes"),
     )
+
+
+def _requested_ranges(
+    request: Request, chosen: Representation, modified_s: int, now_s: int
+) -> tuple[ByteRange, ...] | None:
+    """Return the ranges to send, none if all lie outside, None for the whole; GET only (RFC 9110 section 14.2)."""
+    value = request.header(b"range") if request.method == b"GET" else None
+    if value is None or not range_applies(request, chosen.etag, modified_s, now_s):
+        return None
+    return select_ranges(value, chosen.file.size)
+
+
+def _unsatisfiable_reply(chosen: Representation, request: Request, terms: ReplyTerms) -> Reply:
+    """Say how long the representation is, so that the client can ask again (RFC 9110 section 15.5.17)."""
+    fields: Fields = ((b"Content-Range", b"bytes */%d" % chosen.file.size),)
+    chosen.file.release()
+    return error_reply(416, request, terms.now_s, server=terms.server, fields=fields, close=terms.close)
+
+
+def _partial_reply(
+    chosen: Representation, content_type: bytes, ranges: tuple[ByteRange, ...], fields: Fields, terms: ReplyTerms
+) -> Reply:
+    """Send one range as it is, several as multipart/byteranges (RFC 9110 section 15.3.7)."""
+    file = chosen.file
+    if len(ranges) == 1:
+        only = ranges[0]
+        head = ((b"Content-Type", content_type), (b"Content-Range", only.content_range(file.size)), *fields)
+        return make_reply(206, terms, head, (FileSlice(file, only.offset, only.count),))
+    boundary = multipart_boundary(chosen.etag, ranges)
+    head = ((b"Content-Type", b"multipart/byteranges; boundary=" + boundary), *fields)
+    return make_reply(206, terms, head, multipart_body(file, content_type, ranges, boundary))

@@ -65,6 +65,8 @@ def _explain_missing_module(machine: Machine) -> Explanation:
         return Explanation(f"the module tls isn't installed for kernel {machine.release}", cure)
     if state is ModuleState.UNKNOWN:
         reason = f"kernel {machine.release} offers no TLS, and neither its configuration nor its modules can be seen"
+        if obstacle:
+            reason = f"the module tls isn't loaded or doesn't exist, and {obstacle}"
         return Explanation(reason, f"try modprobe tls as root; if there is no such module, {KERNEL_CURE}")
     if obstacle:
         return Explanation(f"the module tls isn't loaded, and {obstacle}", MODPROBE_CURE)

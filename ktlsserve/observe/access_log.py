@@ -97,21 +97,15 @@ class AccessLog:
                 self._give_up_torn_line()
         self._failing = False
 
-    def flush_due(self, now_s: float) -> None:
+    def flush_due(self, now_s: float) -> bool:
         """Write what is gathered, for the loop's timer; ``now_s`` is monotonic.
 
         Warns, at most once a minute, of lines lost and of a destination that fails. One that is slow but has lost
-        nothing yet is no news.
+        nothing yet is no news. Returns whether something is left, so that the timer must be set again.
         """
         self.flush()
-        lost = self.dropped_lines - self._warned_lines
-        if not lost and not self._failing:
-            return
-        if self._warned_at_s is not None and now_s - self._warned_at_s < WARNING_INTERVAL_S:
-            return
-        self._warned_at_s = now_s
-        self._warned_lines = self.dropped_lines
-        _logger.warning("access log %s: %s; lines lost: %d", self.destination, self._last_failure, lost)
+        self._warn_of_loss(now_s)
+        return bool(self._buffer)
 
     def reopen(self) -> None:
         """Open the path anew, after a rotation moved the old file away; keep the old one if that fails."""
@@ -133,6 +127,16 @@ class AccessLog:
         self.dropped_lines += self._buffer.count(b"\n")
         self._buffer.clear()
         self._close_descriptor()
+
+    def _warn_of_loss(self, now_s: float) -> None:
+        lost = self.dropped_lines - self._warned_lines
+        if not lost and not self._failing:
+            return
+        if self._warned_at_s is not None and now_s - self._warned_at_s < WARNING_INTERVAL_S:
+            return
+        self._warned_at_s = now_s
+        self._warned_lines = self.dropped_lines
+        _logger.warning("access log %s: %s; lines lost: %d", self.destination, self._last_failure, lost)
 
     def _short_line(self, access: Access) -> bytes:
         """Make a line that can be written in one piece, by halving what the client sent until it fits."""

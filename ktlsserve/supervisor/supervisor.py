@@ -15,7 +15,7 @@ import signal
 import time
 
 from ktlsserve.config import Config
-from ktlsserve.config_file import reload_config
+from ktlsserve.config.file import reload_config
 from ktlsserve.cpus import usable_cpus
 from ktlsserve.errors import EXIT_OK, EXIT_STARTUP, KtlsServeError
 from ktlsserve.supervisor.assembly import assemble

@@ -67,7 +67,9 @@ def test_gcm_is_done_by_the_processors_aes_instructions() -> None:
         near.setsockopt(SOL_TLS, TLS_TX, AES_GCM_128)
     drivers: list[tuple[int, str]] = []
     for paragraph in Path("/proc/crypto").read_text(encoding="ascii").split("\n\n"):
-        fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in paragraph.splitlines())}
+        fields = {
+            key.strip(): value.strip() for key, _, value in (line.partition(":") for line in paragraph.splitlines())
+        }
         if fields.get("name") == "gcm(aes)":
             drivers.append((int(fields["priority"]), fields["driver"]))
     assert re.search("aesni|vaes", max(drivers)[1]), drivers

@@ -13,8 +13,37 @@ from ktlsserve.http1.request import Request
 from ktlsserve.http1.target import Target, resolve_target
 
 PIECES = st.sampled_from(
-    "/ // . .. %2e %2E %2f %5c \\ %00 % %0d%0a a b.html ? # @ : http://h https://evil.example .well-known %25 %ff ; + "
-    "%20 | [ ]".split()
+    [
+        "/",
+        "//",
+        ".",
+        "..",
+        "%2e",
+        "%2E",
+        "%2f",
+        "%5c",
+        "\\",
+        "%00",
+        "%",
+        "%0d%0a",
+        "a",
+        "b.html",
+        "?",
+        "#",
+        "@",
+        ":",
+        "http://h",
+        "https://evil.example",
+        ".well-known",
+        "%25",
+        "%ff",
+        ";",
+        "+",
+        "%20",
+        "|",
+        "[",
+        "]",
+    ]
 )
 VISIBLE = st.characters(min_codepoint=0x21, max_codepoint=0x7E)
 TARGETS = st.lists(PIECES | VISIBLE, min_size=1, max_size=12).map(lambda parts: "".join(parts).encode())

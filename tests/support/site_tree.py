@@ -33,6 +33,7 @@ FILES: dict[bytes, bytes] = {
     b"app.js.zst": b"not really zstd",
     b"only-gz.txt": b"plain text with one sibling\n" * 4,
     b"only-gz.txt.gz": b"gzipped text",
+    b"orphan.txt.gz": b"no plain file beside it",
     b"noextension": b"octets",
     b"with space.txt": b"space\n",
     b"50%.txt": b"percent\n",

@@ -6,7 +6,7 @@ import pytest
 
 from ktlsserve.arguments import check_parser, doctor_parser, overrides_of, serve_parser
 from ktlsserve.config import Config
-from ktlsserve.config_file import load_config
+from ktlsserve.config.file import load_config
 from ktlsserve.errors import UsageError
 
 

@@ -44,7 +44,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--limit", type=float, default=1500.0, metavar="SECONDS", help="end the command then")
     run.add_argument("--emulate", action="store_true", help="do not use KVM even where it works")
     run.add_argument("--qemu-opts", action="append", default=[], metavar="OPTIONS", help="more options for QEMU")
-    run.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="set in the command's environment")
+    run.add_argument(
+        "--env", action="append", default=[], metavar="NAME=VALUE", help="set in the command's environment"
+    )
     run.add_argument("command", nargs="+", metavar="COMMAND", help="after --")
     return parser
 

@@ -51,7 +51,15 @@ class GuestOptions:
 class Guest:
     """One guest that runs one command; boots on construction, `stop` or the end of a `with` block ends it."""
 
-    def __init__(self, kernel: Kernel, command: Sequence[str], cache: Path, options: GuestOptions) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        command: Sequence[str],
+        cache: Path,
+        options: GuestOptions,
+        files: Mapping[str, str] | None = None,
+    ) -> None:
+        """Boot. `files`, by name, are put into the folder of exchange, where the command finds them."""
         runs = cache / "guests"
         runs.mkdir(parents=True, exist_ok=True)
         self.kernel = kernel
@@ -60,8 +68,12 @@ class Guest:
         self._limit_s = options.limit_s + options.boot_limit_s
         for path in (self.exchange, kernel.image, CHECKOUT, Path(sys.executable)):
             if _SAFE_PATH.fullmatch(str(path)) is None:
-                raise BootError(f"a guest cannot be given {str(path)!r}: only letters, digits and _+/.- may be in a path")
+                raise BootError(
+                    f"a guest cannot be given {str(path)!r}: only letters, digits and _+/.- may be in a path"
+                )
         self._prepare(command, cache, options)
+        for name, text in (files or {}).items():
+            (self.exchange / name).write_text(text, encoding="utf-8")
         with (self.exchange / "console").open("wb") as console:
             self._process = subprocess.Popen(
                 _vng_command(kernel, self.exchange, options),
@@ -76,8 +88,7 @@ class Guest:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
-        shutil.rmtree(self.exchange)
+        self.close()
 
     @property
     def status(self) -> int | None:
@@ -98,13 +109,16 @@ class Guest:
         while self.running():
             time.sleep(_POLL_S)
 
-    def output(self) -> str:
-        """Return what the command has printed so far, both streams in one."""
-        return self._text("output")
+    def text(self, name: str) -> str:
+        """Return what a file of the exchange holds so far; nothing where it is not there."""
+        try:
+            return (self.exchange / name).read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return ""
 
     def last_words(self, lines: int = 30) -> str:
         """Return the end of what the command and the kernel said: why a guest died."""
-        ends = {name: self._text(name).splitlines()[-lines:] for name in ("output", "console")}
+        ends = {name: self.text(name).splitlines()[-lines:] for name in ("output", "console")}
         return "\n".join(f"--- {name} ---\n" + "\n".join(end) for name, end in ends.items())
 
     def stop(self) -> None:
@@ -113,14 +127,15 @@ class Guest:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
-    def _text(self, name: str) -> str:
-        try:
-            return (self.exchange / name).read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
-            return ""
+    def close(self) -> None:
+        """End the guest and remove its folder of exchange."""
+        self.stop()
+        shutil.rmtree(self.exchange)
 
     def _prepare(self, command: Sequence[str], cache: Path, options: GuestOptions) -> None:
-        kept = _covered([CHECKOUT, cache, Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parent])
+        kept = _covered(
+            [CHECKOUT, cache, Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parent]
+        )
         settings = {
             "RELEASE": self.kernel.release,
             "KERNEL_ROOT": str(self.kernel.root),

@@ -1,3 +1,103 @@
-"""packages"""
+"""The programs that the tests need: which are missing, and installing them as root.
+
+Nothing is looked up in package lists while nothing is missing, so this is quick every time but the first.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-def provide_packages(cache: Path) -> None: ...
+
+from tests.vm import apt_sources, private_apt
+from tests.vm.cache import cache_lock
+from tests.vm.errors import PackagesError
+
+PACKAGES_FILE = Path(__file__).resolve().parents[1] / "system-packages.txt"
+_SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+# Releases whose own QEMU is too old; their backports have a newer one.
+_OLD_RELEASES = frozenset({"bookworm"})
+_BACKPORTED = frozenset({"qemu-system-x86"})
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A package, the program that shows that it is there, and that program's least major version (0: any)."""
+
+    name: str
+    program: str
+    least_version: int = 0
+
+
+def parse_packages(text: str) -> list[Package]:
+    """Read the format of system-packages.txt: package, program, perhaps a version; # begins a comment."""
+    lines = (line.partition("#")[0].split() for line in text.splitlines())
+    return [Package(words[0], words[1], *map(int, words[2:])) for words in lines if words]
+
+
+def missing_packages() -> list[str]:
+    """Name the packages whose programs are missing or too old."""
+    packages = parse_packages(PACKAGES_FILE.read_text(encoding="utf-8"))
+    return [package.name for package in packages if not _is_there(package)]
+
+
+def require_packages() -> None:
+    """Raise PackagesError where something is missing, with the command that installs it."""
+    missing = missing_packages()
+    if missing:
+        raise PackagesError(f"missing: {' '.join(missing)}. As root: {_command_by_hand(missing)}")
+
+
+def provide_packages(cache: Path) -> None:
+    """Install what is missing. Raises PackagesError for users other than root, with what they must install."""
+    missing = missing_packages()
+    if not missing:
+        return
+    if os.geteuid() != 0:
+        require_packages()
+    with cache_lock(cache):
+        _install(missing, cache)
+    require_packages()
+
+
+def _install(missing: Iterable[str], cache: Path) -> None:
+    release = private_apt.machine_release()
+    targets = private_apt.machine_targets(cache / "apt-machine")
+    suites = apt_sources.own_suites(targets, release)
+    backports = f"{release}-backports"
+    backported = sorted(_BACKPORTED.intersection(missing)) if release in _OLD_RELEASES else []
+    if backported:
+        suites.append((apt_sources.debian_uri(targets, release), backports))
+    folder = cache / "apt-packages"
+    folder.mkdir(exist_ok=True)
+    apt = private_apt.PrivateApt(folder, apt_sources.source_lines(suites, private_apt.keyring()), isolated=False)
+    print(f"installing {' '.join(missing)}", flush=True)
+    apt.update()
+    plain = [name for name in missing if name not in backported]
+    for names, suite in ((plain, release), (backported, backports)):
+        if names:
+            apt.install(names, suite)
+
+
+def _is_there(package: Package) -> bool:
+    path = shutil.which(package.program, path=f"{os.environ.get('PATH', '')}:{_SYSTEM_PATH}")
+    if path is None:
+        return False
+    if package.name == "busybox-static":
+        # The guest's first file system holds nothing else: no dynamic loader either.
+        return b"ld-linux" not in Path(path).read_bytes()[:4096]
+    return package.least_version == 0 or _major_version(path) >= package.least_version
+
+
+def _major_version(program: str) -> int:
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"version (\d+)", said)
+    return int(found[1]) if found else 0
+
+
+def _command_by_hand(missing: Iterable[str]) -> str:
+    release = private_apt.machine_release() if Path("/etc/debian_version").exists() else ""
+    hint = f" (qemu-system-x86 from {release}-backports: -t {release}-backports)" if release in _OLD_RELEASES else ""
+    return f"python -m tests.vm packages, or apt-get install {' '.join(missing)}{hint}"

@@ -104,6 +104,52 @@ def test_the_same_question_has_the_same_answer() -> None:
     assert ask(NOW_S).with_date(NOW_S + 1) == ask(NOW_S + 1)
 
 
+@pytest.mark.parametrize(
+    ("fields", "status", "uses"),
+    [
+        (["Range: bytes=0-0"], 206, 1),
+        (["Range: bytes=0-0,2-3,5-5"], 206, 3),
+        (["Range: bytes=99-"], 416, 0),
+        (["If-None-Match: *"], 304, 0),
+        (["If-Match: x"], 412, 0),
+    ],
+)
+def test_every_slice_owns_a_use_and_nothing_else_does(fields: list[str], status: int, uses: int) -> None:
+    files = MemoryFiles()
+    reply = answer(request("/hello.txt", *fields), memory_site(files=files), NOW_S)
+    assert (reply.status, files.uses()) == (status, uses)
+    reply.release()
+    assert files.uses() == 0
+
+
+def test_a_sibling_that_fails_to_open_leaves_no_file_in_use() -> None:
+    files = MemoryFiles(refuse={b"app.js.br": 503})
+    site = memory_site(files=files, precompressed=(b"br",))
+    assert answer(request("/app.js", "Accept-Encoding: br"), site, NOW_S).status == 503
+    assert files.uses() == 0
+
+
+def test_siblings_are_not_looked_for_unless_the_site_says_so() -> None:
+    files = MemoryFiles()
+    reply = answer(request("/app.js", "Accept-Encoding: br"), memory_site(files=files), NOW_S)
+    assert len(files.opened) == 1
+    assert field(reply, b"Vary") is None
+
+
+def test_a_range_of_a_sibling_is_one_of_its_own_bytes() -> None:
+    site = memory_site(precompressed=(b"br",))
+    reply = answer(request("/app.js", "Accept-Encoding: br", "Range: bytes=-3"), site, NOW_S)
+    assert field(reply, b"Content-Range") == b"bytes 14-16/17"
+    assert field(reply, b"Content-Encoding") == b"br"
+
+
+def test_closing_is_said_with_every_status() -> None:
+    for fields in (["Range: bytes=99-"], ["If-Match: x"], ["If-None-Match: *"], ["Range: bytes=0-0,2-2"]):
+        reply = answer(request("/hello.txt", "Connection: close", *fields), memory_site(), NOW_S)
+        assert (reply.close, field(reply, b"Connection")) == (True, b"close")
+        reply.release()
+
+
 def test_a_site_needs_only_files_and_types() -> None:
     site = Site(MemoryFiles(), SmallTypes())
     assert answer(request("/hello.txt"), site, NOW_S).status == 200

@@ -68,6 +68,14 @@ def test_a_machine_that_tells_nothing(tmp_path: Path) -> None:
     assert found.cure.startswith("try modprobe tls as root; if there is no such module, boot")
 
 
+def test_a_machine_that_tells_only_that_this_user_may_not(tmp_path: Path) -> None:
+    found = explain(tmp_path, errno.ENOENT, UNPRIVILEGED)
+    assert (
+        found.reason == "the module tls isn't loaded or doesn't exist, and this user may not load it (no CAP_NET_ADMIN)"
+    )
+    assert found.cure.startswith("try modprobe tls as root")
+
+
 @pytest.mark.parametrize("code", [errno.EPERM, errno.EACCES, errno.ENOSYS])
 def test_a_seccomp_filter(tmp_path: Path, code: int) -> None:
     found = explain(tmp_path, code, FILTERED)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ktlsserve.address import Address
-from ktlsserve.config_checks import (
+from ktlsserve.config.checks import (
     Check,
     Choice,
     Entries,

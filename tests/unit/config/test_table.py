@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ktlsserve.config_checks import ListOf, Problem, WholeNumber
-from ktlsserve.config_table import Table, is_required, reason_of, setting, settings
+from ktlsserve.config.checks import ListOf, Problem, WholeNumber
+from ktlsserve.config.table import Table, is_required, reason_of, setting, settings
 from ktlsserve.errors import ConfigError
 
 

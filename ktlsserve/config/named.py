@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from ktlsserve.config import Config, Tls
-from ktlsserve.config_checks import Problem
-from ktlsserve.config_file import load_config, with_lines
+from ktlsserve.config.checks import Problem
+from ktlsserve.config.file import load_config, with_lines
 from ktlsserve.errors import CertificateError, ConfigError
 from ktlsserve.tls.certificate_files import pair, read_certificates, read_private_key
 from ktlsserve.tls.certificates import CertificateChain, CertificateIndex

@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 
 from ktlsserve.config import Config
-from ktlsserve.config_checks import ListOf
-from ktlsserve.config_file import load_config, parse_config
-from ktlsserve.config_table import Table, check_of, reason_of, settings
-from ktlsserve.config_toml import default_toml, toml_value
+from ktlsserve.config.checks import ListOf
+from ktlsserve.config.file import load_config, parse_config
+from ktlsserve.config.table import Table, check_of, reason_of, settings
+from ktlsserve.config.toml import default_toml, toml_value
 
-CONFIG = Path(__file__).parents[2] / "config"
+CONFIG = Path(__file__).parents[3] / "config"
 
 
 def test_the_shipped_file_is_what_the_dataclasses_say() -> None:
     shipped = (CONFIG / "default.toml").read_text()
-    assert shipped == default_toml(), "run: python -m ktlsserve.config_toml > config/default.toml"
+    assert shipped == default_toml(), "run: python -m ktlsserve.config.toml > config/default.toml"
 
 
 def test_the_shipped_file_equals_the_defaults() -> None:

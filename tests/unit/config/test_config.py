@@ -7,9 +7,9 @@ import pytest
 
 from ktlsserve.address import Address
 from ktlsserve.config import Config, Origin
-from ktlsserve.config_checks import WholeNumber
-from ktlsserve.config_file import parse_config
-from ktlsserve.config_table import Table, check_of, settings
+from ktlsserve.config.checks import WholeNumber
+from ktlsserve.config.file import parse_config
+from ktlsserve.config.table import Table, check_of, settings
 from ktlsserve.errors import ConfigError
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from ktlsserve.config import Config
-from ktlsserve.config_checks import Problem
-from ktlsserve.config_file import parse_config
-from ktlsserve.config_named import check_file, check_named
+from ktlsserve.config.checks import Problem
+from ktlsserve.config.file import parse_config
+from ktlsserve.config.named import check_file, check_named
 from ktlsserve.errors import ConfigError
 from tests.support.pki import NOW, new_authority, write_pair
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ktlsserve.config_checks import Entries, Matching, Problem, WholeNumber
-from ktlsserve.config_table import setting
+from ktlsserve.config.checks import Entries, Matching, Problem, WholeNumber
+from ktlsserve.config.table import setting
 
 KIB = 1024
 MIB = 1024 * KIB

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ktlsserve.config import Config, Origin
-from ktlsserve.config_checks import Problem
-from ktlsserve.config_table import Table
+from ktlsserve.config.checks import Problem
+from ktlsserve.config.table import Table
 from ktlsserve.errors import ConfigError
 
 NO_OVERRIDES: Mapping[str, object] = {}

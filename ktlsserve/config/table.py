@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ktlsserve.config_checks import Check, key_step
+from ktlsserve.config.checks import Check, key_step
 from ktlsserve.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Print the default configuration as TOML, every key with its reason, from the dataclasses in ``config``.
 
-``python -m ktlsserve.config_toml > config/default.toml`` makes the file; a test says that it is what this prints.
+``python -m ktlsserve.config.toml > config/default.toml`` makes the file; a test says that it is what this prints.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ktlsserve.address import Address
 from ktlsserve.config import Config
-from ktlsserve.config_checks import Choice, Entries, ListOf, Seconds, WholeNumber
-from ktlsserve.config_table import Table, check_of, reason_of, settings
+from ktlsserve.config.checks import Choice, Entries, ListOf, Seconds, WholeNumber
+from ktlsserve.config.table import Table, check_of, reason_of, settings
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from ktlsserve.config_checks import Choice, FilePath, ListOf, WholeNumber
-from ktlsserve.config_table import Table, setting
+from ktlsserve.config.checks import Choice, FilePath, ListOf, WholeNumber
+from ktlsserve.config.table import Table, setting
 
 # RFC 8446 section 4.6.1: servers must not use a ticket lifetime above seven days.
 LONGEST_SESSION_S = 7 * 24 * 3600

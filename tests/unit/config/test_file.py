@@ -6,7 +6,7 @@ import pytest
 
 from ktlsserve.address import Address
 from ktlsserve.config import CertificateFiles, Config
-from ktlsserve.config_file import key_lines, load_config, parse_config, reload_config
+from ktlsserve.config.file import key_lines, load_config, parse_config, reload_config
 from ktlsserve.errors import EXIT_USAGE, ConfigError
 
 FOLDER = Path("/etc/ktlsserve")

@@ -1,6 +1,6 @@
 """All settings: a frozen dataclass per TOML table, each default once, with its reason beside it.
 
-``config_file`` makes a ``Config`` from a file and the command line; ``config_toml`` prints ``config/default.toml`` from
+``config.file`` makes a ``Config`` from a file and the command line; ``config.toml`` prints ``config/default.toml`` from
 what stands here, so the reasons below are the ones that operators read. Units are in the names.
 
 A new table is a new dataclass and a field of ``Config``; an array of tables is ``ListOf(Table(...), least=0)``.
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from ktlsserve.address import Address
-from ktlsserve.config_checks import (
+from ktlsserve.config.checks import (
     Choice,
     FilePath,
     ListenAddress,
@@ -25,9 +25,9 @@ from ktlsserve.config_checks import (
     WholeNumber,
     WorkerCount,
 )
-from ktlsserve.config_http import Http
-from ktlsserve.config_table import Table, setting
-from ktlsserve.config_tls import CertificateFiles, Tls, TlsMode
+from ktlsserve.config.http import Http
+from ktlsserve.config.table import Table, setting
+from ktlsserve.config.tls import CertificateFiles, Tls, TlsMode
 
 __all__ = [
     "AccessFormat",
