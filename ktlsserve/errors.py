@@ -18,6 +18,7 @@
     ├── IllegalTransition          a connection was moved to a state it can't reach: a bug
     ├── FileTruncated              a file lost bytes that its reply's head had promised
     ├── PeerViolation              the peer broke the record protocol after the handshake
+    │   └── KeyUpdateUnsupported   it did no wrong, but this kernel can't change keys
     └── RequestError               a request is answered with ``status``
 
 Whatever else escapes is a bug, and is logged as one.
@@ -142,6 +143,10 @@ class FileTruncated(KtlsServeError):
 
 class PeerViolation(KtlsServeError):
     """The peer sent what the record protocol or our limits forbid; the connection ends."""
+
+
+class KeyUpdateUnsupported(PeerViolation):
+    """The peer asked for new keys, which this kernel can't take; the connection ends in order, with close_notify."""
 
 
 class RequestError(KtlsServeError):

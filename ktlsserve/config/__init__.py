@@ -25,6 +25,7 @@ from ktlsserve.config.checks import (
     WholeNumber,
     WorkerCount,
 )
+from ktlsserve.config.files import Files
 from ktlsserve.config.http import Http
 from ktlsserve.config.table import Table, setting
 from ktlsserve.config.tls import CertificateFiles, Tls, TlsMode
@@ -33,6 +34,7 @@ __all__ = [
     "AccessFormat",
     "CertificateFiles",
     "Config",
+    "Files",
     "Http",
     "Limits",
     "Log",
@@ -224,6 +226,7 @@ class Config:
     server: Server = field(default_factory=Server, metadata=setting(Table(Server), "The server."))
     tls: Tls = field(default_factory=Tls, metadata=setting(Table(Tls), "Encryption."))
     http: Http = field(default_factory=Http, metadata=setting(Table(Http), "Requests and replies."))
+    files: Files = field(default_factory=Files, metadata=setting(Table(Files), "Files kept open."))
     timeouts: Timeouts = field(default_factory=Timeouts, metadata=setting(Table(Timeouts), "Timeouts."))
     limits: Limits = field(default_factory=Limits, metadata=setting(Table(Limits), "Limits of a worker."))
     log: Log = field(default_factory=Log, metadata=setting(Table(Log), "Logs."))

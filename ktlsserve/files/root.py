@@ -103,6 +103,10 @@ class Root:
             fd, self._fd = self._fd, -1
             os.close(fd)
 
+    def descriptor_path(self) -> bytes:
+        """Return a path that leads to the folder as it was opened, wherever it has been moved to (proc(5))."""
+        return b"/proc/self/fd/%d" % self._fd
+
     def open(self, path: bytes) -> OpenFile:
         """Open the regular file or folder at ``path``; the caller owns the one reference that it has.
 

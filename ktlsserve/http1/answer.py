@@ -121,7 +121,7 @@ def _answer(request: Request, site: Site, terms: ReplyTerms) -> Reply:
 
     # 6. The parts that are asked for, or else all of it.
     content_type = site.types.type_of(chosen.path)
-    fields = _representation_fields(chosen, modified_s) + vary
+    fields = _representation_fields(chosen, modified_s, terms.now_s) + vary
     ranges = _requested_ranges(request, chosen, modified_s, terms.now_s)
     if ranges is None:
         return file_reply(chosen.file, ((b"Content-Type", content_type), *fields), terms)
@@ -162,12 +162,13 @@ def _check_body(request: Request, site: Site) -> None:
         raise RequestError(413, "request body longer than the limit")
 
 
-def _representation_fields(chosen: Representation, modified_s: int) -> Fields:
+def _representation_fields(chosen: Representation, modified_s: int, now_s: int) -> Fields:
     coding: Fields = ((b"Content-Encoding", chosen.coding),) if chosen.coding else ()
+    last_modified = chosen.file.last_modified if modified_s < now_s else format_http_date(modified_s)
     return (
         *coding,
         (b"ETag", chosen.etag),
-        (b"Last-Modified", format_http_date(modified_s)),
+        (b"Last-Modified", last_modified),
         (b"Accept-Ranges", b"bytes"),
     )
 

@@ -32,7 +32,9 @@ HOST = re.compile(
 """uri-host [":" port] (RFC 9110 section 7.2), without the empty host that sections 4.2.1 and 4.2.2 refuse."""
 
 _TOKEN_OCTETS = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
-_BAD_OCTET = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n|\Z)|(?<!\r)\n")
+# What may stand in a head, and then the first octet that may not: a control character, a bare LF, or a CR before
+# anything but LF. A CR at the very end may get its LF yet.
+_FAULT = re.compile(rb"(?:[\t\x20-\x7e\x80-\xff]++|\r\n)*+(?P<octet>[^\r]|\r(?!\Z))")
 _REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])\r\n")
 _FIELD_LINES = re.compile(rb"(?:" + TOKEN + rb"+:[\t\x20-\x7e\x80-\xff]*+\r\n)*+\r\n")
 _LENGTH = re.compile(rb"[0-9]{1,19}")
@@ -63,7 +65,8 @@ def head_end(buffer: bytes | bytearray, limits: HeadLimits, searched: int = 0) -
         return found + 4
     if not buffer or buffer == b"\r":
         return -1
-    _check_start(buffer, limits, max(0, searched - 1))
+    # A CR that was last must be seen again, now with what follows it.
+    _check_start(buffer, limits, searched - buffer.endswith(b"\r", 0, searched))
     if len(buffer) >= limits.head_bytes:
         if buffer.find(b"\r\n", 0, limits.head_bytes) < 0:
             raise _fatal(414, "request line longer than the limit for a head")
@@ -104,9 +107,9 @@ def _check_start(buffer: bytes | bytearray, limits: HeadLimits, start: int) -> N
     end = min(len(buffer), limits.head_bytes)
     if not buffer or buffer[0] not in _TOKEN_OCTETS:
         raise _fatal(400, "not an HTTP request")
-    bad = _BAD_OCTET.search(buffer, start, end)
+    fault = _FAULT.match(buffer, start, end)
     long_at = _overlong_target(buffer, end, limits.target_bytes)
-    if bad is not None and not 0 <= long_at < bad.start():
+    if fault is not None and not 0 <= long_at < fault.start("octet"):
         raise _fatal(400, "control character, bare CR or bare LF in the request head")
     if long_at >= 0:
         raise _fatal(414, "request-target too long")

@@ -10,7 +10,9 @@ import gzip
 import os
 import platform
 import sys
+import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,7 +56,10 @@ class Machine:
         return (self.read_text("/proc/version") or "").strip()
 
     def kernel_config(self, symbol: str) -> str | None:
-        """Return ``y``, ``m``, a value, or ``n`` for a symbol left out; None where no configuration can be read."""
+        """Return ``y``, ``m``, a value, or ``n`` for a symbol left out; None where there is no configuration.
+
+        Raises OSError for one that can't be read.
+        """
         text = self._kernel_config_text()
         if text is None:
             return None
@@ -67,11 +72,16 @@ class Machine:
     def _kernel_config_text(self) -> str | None:
         compressed = self.read_bytes("/proc/config.gz")
         if compressed is not None:
-            return gzip.decompress(compressed).decode("utf-8", "replace")
-        for folder in ("/boot/config-{}", "/lib/modules/{}/config", "/usr/lib/modules/{}/config"):
-            text = self.read_text(folder.format(self.release))
-            if text is not None:
-                return text
+            try:
+                return gzip.decompress(compressed).decode("utf-8", "replace")
+            except (EOFError, zlib.error) as error:
+                raise OSError(f"/proc/config.gz can't be unpacked: {error}") from error
+        for name in ("/boot/config-{}", "/lib/modules/{}/config", "/usr/lib/modules/{}/config"):
+            # Some systems keep /boot from ordinary users.
+            with suppress(PermissionError):
+                text = self.read_text(name.format(self.release))
+                if text is not None:
+                    return text
         return None
 
     def status_field(self, name: str) -> str | None:

@@ -52,6 +52,7 @@ def assemble(config: Config, listeners: tuple[Listener, ...]) -> Service:
             ),
             timeouts=config.timeouts,
             limits=config.limits,
+            files=config.files,
             drain_s=config.server.drain_s,
             access_log=_access_log(config),
             root=root,

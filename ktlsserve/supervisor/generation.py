@@ -1,11 +1,14 @@
 """A generation of workers: processes forked from one service, which serve it until they are drained.
 
-The supervisor and each worker hold an end of a socket pair. The worker writes one byte when it is ready; the supervisor
-closes its end to have the worker drain, which happens just so if the supervisor itself dies: no worker is left alone.
+The supervisor and each worker hold an end of a socket pair. The worker writes one byte when it is ready. A byte from
+the supervisor retires the worker: it accepts no more and ends with its last connection, however long that takes. The
+supervisor closes its end to have the worker drain within a time limit, which happens just so if the supervisor itself
+dies: no worker is left alone.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -22,6 +25,7 @@ from ktlsserve.worker.service import Service
 logger = logging.getLogger(__name__)
 
 READY = b"R"
+RETIRE = b"L"
 
 
 @dataclass(slots=True, eq=False)
@@ -76,8 +80,16 @@ class Generation:
         self.workers[pid] = worker
         return worker
 
+    def retire(self) -> None:
+        """Tell all workers to finish in their own time: a successor serves already."""
+        self.wanted = 0
+        for worker in self.workers.values():
+            if worker.control is not None:
+                with contextlib.suppress(OSError):
+                    worker.control.send(RETIRE)
+
     def drain(self) -> None:
-        """Tell all workers to finish."""
+        """Tell all workers to finish within the time limit."""
         self.wanted = 0
         for worker in self.workers.values():
             if worker.control is not None:
@@ -94,7 +106,11 @@ def _work(service: Service, control: socket.socket) -> int:
     """Be a worker, from the fork to the exit status."""
     try:
         worker = Worker(service, control)
-        control.sendall(READY)
+        try:
+            control.sendall(READY)
+        except BrokenPipeError:
+            # Told to drain before it was ready: the supervisor stops, or is gone.
+            return EXIT_OK
         worker.run()
     except KtlsServeError as error:
         logger.error("worker can't start: %s", error)  # noqa: TRY400 - the message is for the operator

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ktlsserve.address import Address
@@ -25,6 +26,21 @@ class Listener:
     sock: socket.socket
     asked: Address
     bound: str
+
+
+def bind_all(addresses: Sequence[Address], kept: Sequence[Listener], backlog: int) -> tuple[Listener, ...]:
+    """Return listeners for ``addresses``, those of ``kept`` where they are among them; raise ListenError."""
+    listeners: list[Listener] = []
+    try:
+        for address in addresses:
+            same = [listener for listener in kept if listener.asked == address]
+            listeners += same or bind(address, backlog)
+    except BaseException:
+        for listener in listeners:
+            if listener not in kept:
+                listener.sock.close()
+        raise
+    return tuple(listeners)
 
 
 def bind(address: Address, backlog: int) -> tuple[Listener, ...]:

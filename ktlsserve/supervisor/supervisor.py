@@ -13,14 +13,15 @@ import os
 import select
 import signal
 import time
+from functools import partial
 
 from ktlsserve.config import Config
 from ktlsserve.config.file import reload_config
 from ktlsserve.cpus import usable_cpus
-from ktlsserve.errors import EXIT_OK, EXIT_STARTUP, KtlsServeError
+from ktlsserve.errors import EXIT_OK, EXIT_STARTUP, KtlsServeError, StartupError
 from ktlsserve.supervisor.assembly import assemble
 from ktlsserve.supervisor.generation import Generation, WorkerProcess
-from ktlsserve.supervisor.listeners import Listener, bind
+from ktlsserve.supervisor.listeners import Listener, bind_all
 from ktlsserve.supervisor.signals import SignalQueue, exit_description
 
 logger = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class Supervisor:
         self._spawn_at_s = 0.0
         self._stop_by_s: float | None = None
         self._exit_status = EXIT_OK
+        self._reload_wanted = False
         self._signals = SignalQueue()
 
     def run(self) -> int:
@@ -64,6 +66,8 @@ class Supervisor:
                     self._act_on(number)
                 self._reap()
                 self._promote()
+                if self._reload_wanted:
+                    self._reload()
                 self._replace_lost()
                 self._enforce_stop()
             return self._exit_status
@@ -78,7 +82,7 @@ class Supervisor:
 
     def _prepare(self, config: Config) -> None:
         """Assemble a service and fork its workers; they take over when all are ready."""
-        listeners = self._bind(config)
+        listeners = bind_all(config.server.listen, self._listeners, config.limits.backlog)
         new = [listener for listener in listeners if listener not in self._listeners]
         try:
             service = assemble(config, listeners)
@@ -92,31 +96,26 @@ class Supervisor:
         self._coming = Generation(service, wanted)
         self._coming_config = config
         self._coming_listeners = listeners
-        for _ in range(wanted):
-            self._spawn(self._coming)
-
-    def _bind(self, config: Config) -> tuple[Listener, ...]:
-        """Bind what isn't bound yet."""
-        listeners: list[Listener] = []
-        fresh: list[Listener] = []
         try:
-            for address in config.server.listen:
-                kept = [listener for listener in self._listeners if listener.asked == address]
-                if not kept:
-                    kept = list(bind(address, config.limits.backlog))
-                    fresh += kept
-                listeners += kept
-        except BaseException:
-            for listener in fresh:
-                listener.sock.close()
-            raise
-        return tuple(listeners)
+            for _ in range(wanted):
+                self._spawn(self._coming)
+        except OSError as error:
+            reason = f"can't fork workers: {error.strerror}; look at the limits on processes and memory"
+            self._abandon(self._coming, reason)
+            raise StartupError(reason) from error
 
     def _spawn(self, generation: Generation) -> None:
-        generation.spawn(time.monotonic(), self._forget_in_child)
+        generation.spawn(time.monotonic(), partial(self._forget_in_child, generation))
 
-    def _forget_in_child(self) -> None:
+    def _forget_in_child(self, served: Generation) -> None:
+        """Close what a worker of ``served`` has no use for; a listener that lives on in it would take connections."""
         self._signals.forget()
+        for listener in (*self._listeners, *self._coming_listeners):
+            if listener.sock not in served.service.listeners:
+                listener.sock.close()
+        for other in (self._current, self._coming):
+            if other is not None and other is not served:
+                other.service.close()
         for generation in self._generations():
             for worker in generation.workers.values():
                 if worker.control is not None:
@@ -135,7 +134,7 @@ class Supervisor:
         self._announce(coming)
         if old is not None:
             logger.info("%d workers serve with the new configuration; %d drain", coming.wanted, len(old.workers))
-            old.drain()
+            old.retire()
             old.service.close()
             self._leaving.append(old)
 
@@ -145,10 +144,9 @@ class Supervisor:
         label = "off" if tls is None else tls.plan.label
         for listener in self._listeners:
             if listener.bound not in self._announced:
-                print(
+                _say(
                     f"listening on {scheme}://{listener.bound} tls={label} workers={generation.wanted} "
-                    f"root={self._config.server.root}",
-                    flush=True,
+                    f"root={self._config.server.root}"
                 )
         self._announced = {listener.bound for listener in self._listeners}
 
@@ -175,13 +173,14 @@ class Supervisor:
             self._stop(number)
 
     def _reload(self) -> None:
-        if self._stop_by_s is not None or self._coming is not None:
-            logger.warning("reload ignored: the server is starting, reloading or stopping")
+        """Start a generation with the configuration and certificates as they are now; once, if one is starting."""
+        self._reload_wanted = self._coming is not None
+        if self._reload_wanted or self._stop_by_s is not None:
             return
         logger.info("reloading")
         try:
             self._prepare(reload_config(self._config))
-        except (KtlsServeError, OSError) as error:
+        except KtlsServeError as error:
             logger.error("reload failed, the old configuration stays: %s", error)  # noqa: TRY400 - for the operator
 
     def _stop(self, number: signal.Signals) -> None:
@@ -232,6 +231,7 @@ class Supervisor:
     def _abandon(self, generation: Generation, reason: str) -> None:
         """Give a generation up that can't boot: the old one goes on, or the server ends if there is none."""
         generation.drain()
+        generation.service.close()
         self._leaving.append(generation)
         self._coming = None
         for listener in self._coming_listeners:
@@ -260,6 +260,14 @@ class Supervisor:
 
     def _generations(self) -> list[Generation]:
         return [generation for generation in (self._current, self._coming, *self._leaving) if generation is not None]
+
+
+def _say(line: str) -> None:
+    """Print a line for whoever started the server; that nobody reads it any more is no reason to stop."""
+    try:
+        print(line, flush=True)
+    except OSError as error:
+        logger.info("%s (standard output: %s)", line, error.strerror)
 
 
 def _note_ready(worker: WorkerProcess) -> None:

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from OpenSSL import SSL
 
 from ktlsserve.errors import HandshakeError
+from ktlsserve.tls.client_hello import HelloReader
 from ktlsserve.tls.context import CapturedSecrets, NoCommonProtocol, ServerContext
 from ktlsserve.tls.crypto_info import TrafficKeys
 from ktlsserve.tls.key_schedule import tls12_traffic_keys, tls13_traffic_keys
@@ -79,6 +80,7 @@ class Handshake:
     __slots__ = (
         "_capture",
         "_first",
+        "_hello",
         "_inbound",
         "_max_bytes",
         "_outbound",
@@ -98,13 +100,22 @@ class Handshake:
         self._received = 0
         self._first = b""
         self._inbound = RecordCounter()
+        self._hello = HelloReader()
         self._outbound = RecordCounter()
         self._outgoing: list[bytes] = []
 
     @property
     def wanted(self) -> int:
         """How many bytes may be read from the connection next, at most."""
-        return self._reader.wanted if self._reader is not None else GREEDY_READ_BYTES
+        if self._reader is not None:
+            return self._reader.wanted
+        # What the client sends right behind its Finished is no part of the handshake, and must not count as if it were.
+        return min(GREEDY_READ_BYTES, self._max_bytes + 1 - self._received)
+
+    @property
+    def wants_small_records(self) -> bool:
+        """Whether the client negotiates records smaller than those that the kernel makes."""
+        return bool(self._hello.wants_small_records)
 
     def data_to_send(self) -> bytes:
         """Return what must go to the peer, in clear on the socket, before anything else happens."""
@@ -115,15 +126,13 @@ class Handshake:
     def receive_data(self, data: bytes) -> None:
         """Take bytes from the peer (at most ``wanted``) and go on as far as they allow."""
         self._received += len(data)
-        if self._received > self._max_bytes:
-            raise HandshakeError(f"the handshake is larger than {self._max_bytes} bytes")
         self._check_first_bytes(data)
-        if self._reader is None:
-            self._step(data)
-            return
-        record = self._reader.receive_data(data)
+        record = data if self._reader is None else self._reader.receive_data(data)
         if record is not None:
             self._step(record)
+        # What a greedy read brought beyond the end of the handshake isn't part of it.
+        if self.established is None and self._received > self._max_bytes:
+            raise HandshakeError(f"the handshake is larger than {self._max_bytes} bytes")
 
     def _check_first_bytes(self, data: bytes) -> None:
         if len(self._first) >= HEADER_BYTES:
@@ -140,6 +149,7 @@ class Handshake:
 
     def _step(self, data: bytes) -> None:
         self._inbound.receive_data(data)
+        self._hello.receive_data(data)
         self.connection.bio_write(data)
         finished = False
         try:

@@ -6,8 +6,6 @@ when that key is installed; and to count records, because their number is the ke
 
 from __future__ import annotations
 
-from ktlsserve.errors import HandshakeError
-
 HEADER_BYTES = 5
 # TLSCiphertext.length may not exceed 2**14 + 2048 in TLS 1.2 (RFC 5246 section 6.2.3); 2**14 + 256 in TLS 1.3.
 MAX_BODY_BYTES = 16384 + 2048
@@ -21,7 +19,9 @@ APPLICATION_DATA = 23
 class RecordReader:
     """Assemble one record at a time from reads of exactly ``wanted`` bytes.
 
-    Give ``receive_data`` at most ``wanted`` bytes; it returns the record, header included, when that completes it.
+    Give ``receive_data`` at most ``wanted`` bytes; it returns the record, header included, when that completes it. Of a
+    record that is longer than any may be it returns the header alone: OpenSSL needs no more to refuse it with the right
+    alert.
     """
 
     __slots__ = ("_partial", "wanted")
@@ -31,7 +31,7 @@ class RecordReader:
         self.wanted = HEADER_BYTES
 
     def receive_data(self, data: bytes) -> bytes | None:
-        """Take bytes of the stream; return a whole record or None. Raises HandshakeError for an oversized one."""
+        """Take bytes of the stream; return a whole record or None."""
         self._partial += data
         self.wanted -= len(data)
         if self.wanted < 0:
@@ -40,10 +40,8 @@ class RecordReader:
             return None
         if len(self._partial) == HEADER_BYTES:
             length = int.from_bytes(self._partial[3:5], "big")
-            if length > MAX_BODY_BYTES:
-                raise HandshakeError(f"a record of {length} bytes (RFC 8446 section 5.2 allows {MAX_BODY_BYTES})")
-            self.wanted = length
-            if length:
+            if 0 < length <= MAX_BODY_BYTES:
+                self.wanted = length
                 return None
         record, self._partial, self.wanted = self._partial, b"", HEADER_BYTES
         return record
@@ -52,8 +50,8 @@ class RecordReader:
 class RecordCounter:
     """Count the records of one direction, fed as a stream in any chunking.
 
-    ``total[type]`` counts whole records by their outer content type; ``after_change_cipher_spec`` counts those that
-    follow the last ChangeCipherSpec, which in TLS 1.2 are the ones under the new keys (RFC 5246 section 7.1).
+    ``application_data`` counts whole records of that outer type; ``after_change_cipher_spec`` counts those that follow
+    the last ChangeCipherSpec, which in TLS 1.2 are the ones under the new keys (RFC 5246 section 7.1).
     """
 
     __slots__ = ("_pending", "after_change_cipher_spec", "application_data")
@@ -82,8 +80,3 @@ class RecordCounter:
         self.after_change_cipher_spec += 1
         if content_type == APPLICATION_DATA:
             self.application_data += 1
-
-    @property
-    def at_boundary(self) -> bool:
-        """Whether no part of a record is pending."""
-        return not self._pending

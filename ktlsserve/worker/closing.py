@@ -21,6 +21,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING
 
+from ktlsserve.errors import HandoverError
 from ktlsserve.worker.connection import Connection, Timeout
 from ktlsserve.worker.states import State
 
@@ -39,8 +40,10 @@ _SOON_CHECKS = 16
 
 def begin_close(worker: Worker, conn: Connection) -> None:
     """End the connection in order, after what was handed to the sender."""
+    _note_cut_reply(worker, conn)
     conn.release_reply()
     conn.move(State.FLUSHING)
+    conn.unsent_bytes = -1
     worker.deadlines.set(conn, Timeout.CLOSE, worker.now_s)
     if conn.sender is None:
         raise RuntimeError("only a connection that can send is closed in order")
@@ -49,7 +52,7 @@ def begin_close(worker: Worker, conn: Connection) -> None:
         conn.sender.send_close_notify()
     except BlockingIOError:
         conn.flush_checks = -1
-    except OSError as error:
+    except (OSError, HandoverError) as error:
         logger.debug("%s: no close_notify: %s", conn.peer, error)
         abort(worker, conn)
         return
@@ -69,7 +72,7 @@ def check_flushed(worker: Worker, conn: Connection) -> None:
     except BlockingIOError:
         worker.check_again(conn, soon=False)
         return
-    except OSError as error:
+    except (OSError, HandoverError) as error:
         logger.debug("%s: while flushing: %s", conn.peer, error)
         abort(worker, conn)
         return
@@ -126,6 +129,7 @@ def abort(worker: Worker, conn: Connection) -> None:
 
 def close(worker: Worker, conn: Connection) -> None:
     """Give the connection's descriptor, files and timers back."""
+    _note_cut_reply(worker, conn)
     conn.release_reply()
     worker.forget(conn)
     conn.move(State.CLOSED)
@@ -133,3 +137,10 @@ def close(worker: Worker, conn: Connection) -> None:
     conn.receiver = None
     conn.sender = None
     conn.sock.close()
+
+
+def _note_cut_reply(worker: Worker, conn: Connection) -> None:
+    """Have a reply logged that won't be sent whole, with what was taken of its body."""
+    if conn.outbox is not None and conn.reply is not None:
+        sent_bytes = max(0, conn.reply.body_bytes - conn.outbox.unsent_bytes)
+        worker.reply_sent(conn, conn.reply.status, sent_bytes)

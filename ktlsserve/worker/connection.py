@@ -8,7 +8,6 @@ from enum import Enum, auto
 from ktlsserve.errors import IllegalTransition
 from ktlsserve.http1.body import BodyDiscarder
 from ktlsserve.http1.reply import Reply
-from ktlsserve.http1.request import Request
 from ktlsserve.tls.handshake import Established, Handshake
 from ktlsserve.worker.outbox import Outbox
 from ktlsserve.worker.receivers import Receiver
@@ -42,6 +41,7 @@ class Connection:
         "flush_checks",
         "handshake",
         "handshake_output",
+        "head",
         "input_ended",
         "interest",
         "kernel_sends",
@@ -49,7 +49,6 @@ class Connection:
         "peer",
         "receiver",
         "reply",
-        "request",
         "request_s",
         "searched",
         "sender",
@@ -78,10 +77,10 @@ class Connection:
         self.searched = 0
         self.discarder: BodyDiscarder | None = None
         self.input_ended = False
-        # The reply under way, and the request that it answers (kept for the access log only).
+        # The reply under way, and the head that it answers (kept for the access log only).
         self.outbox: Outbox | None = None
         self.reply: Reply | None = None
-        self.request: Request | None = None
+        self.head = b""
         self.request_s = 0.0
         # Closing: what was unsent at the last look, and how many looks there were.
         self.unsent_bytes = -1
@@ -99,4 +98,4 @@ class Connection:
             self.outbox.discard()
             self.outbox = None
         self.reply = None
-        self.request = None
+        self.head = b""

@@ -13,12 +13,13 @@ If a step fails for this connection, nothing was changed: under ``--tls auto`` O
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 from dataclasses import dataclass
 from functools import partial
 
-from ktlsserve.errors import HandoverError, RxKeyError, UlpError
+from ktlsserve.errors import HandoverError, HandshakeError, RxKeyError, UlpError
 from ktlsserve.kernel.ktls import attach_ulp
 from ktlsserve.tls.handshake import Established, Handshake
 from ktlsserve.worker.kernel_keys import KernelKeys
@@ -67,7 +68,7 @@ def prepare(sock: socket.socket, plan: HandoverPlan) -> bool:
     try:
         attach_ulp(sock)
     except UlpError as error:
-        if plan.required:
+        if plan.required or error.errno == errno.ENOTCONN:
             raise
         logger.warning("a connection falls back to userspace: %s", error)
         return False
@@ -79,9 +80,14 @@ def hand_over(
 ) -> Halves:
     """Give the connection's keys to the kernel as far as ``plan`` says.
 
-    ``prepared`` is what ``prepare`` returned. Raises HandoverError where the kernel is required and refuses.
+    ``prepared`` is what ``prepare`` returned. Where the kernel is required, raises HandoverError if it refuses, and
+    HandshakeError if it can't serve this client.
     """
     if not prepared or established.tx is None or established.rx is None:
+        return _in_userspace(sock, handshake, plan)
+    if handshake.wants_small_records:
+        if plan.required:
+            raise HandshakeError("the client wants small records (max_fragment_length), which the kernel can't make")
         return _in_userspace(sock, handshake, plan)
     keys = KernelKeys(
         sock,

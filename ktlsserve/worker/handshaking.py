@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import select
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ktlsserve.errors import HandoverError, HandshakeError
@@ -58,11 +59,14 @@ def continue_handshake(worker: Worker, conn: Connection) -> None:
                 return
             handshake.receive_data(data)
             conn.handshake_output = handshake.data_to_send()
+        # What the last read produced would wait for an event that the client has no reason to cause.
+        worker.later(conn, continue_handshake)
     except BlockingIOError:
         return
     except HandshakeError as error:
         logger.info("%s: handshake failed: %s", conn.peer, error)
         _say_why(conn, handshake)
+        worker.handshake_ended(conn)
         linger(worker, conn)
     except OSError as error:
         logger.debug("%s: handshake failed: %s", conn.peer, error)
@@ -95,12 +99,13 @@ def _finish(worker: Worker, conn: Connection, handshake: Handshake) -> None:
         raise RuntimeError("a handshake that isn't finished can't be handed over")
     try:
         halves = hand_over(conn.sock, handshake, established, tls.plan, prepared=conn.kernel_sends)
-    except HandoverError as error:
+    except (HandoverError, HandshakeError) as error:
         logger.warning("%s: hand-over failed: %s", conn.peer, error)
         abort(worker, conn)
         return
     conn.handshake = None
-    conn.established = established
+    # The keys are where they belong now; the connection's record of its handshake has none.
+    conn.established = replace(established, tx=None, rx=None)
     conn.kernel_sends = halves.kernel_sends
     conn.receiver, conn.sender = halves.receiver, halves.sender
     logger.debug(

@@ -17,7 +17,7 @@ import logging
 import os
 import socket
 
-from ktlsserve.errors import PeerViolation
+from ktlsserve.errors import KeyUpdateUnsupported, PeerViolation
 from ktlsserve.kernel.ktls import (
     MAX_PLAINTEXT_BYTES,
     TLS_RECORD_TYPE_HANDSHAKE,
@@ -54,7 +54,6 @@ class KernelKeys:
     """
 
     __slots__ = (
-        "_can_rekey",
         "_key_updates_left",
         "_pending_rx",
         "_pending_tx",
@@ -62,6 +61,7 @@ class KernelKeys:
         "_rx_secret",
         "_sock",
         "_suite",
+        "_tls13",
         "_tx_secret",
         "update_owed",
     )
@@ -80,9 +80,10 @@ class KernelKeys:
         self._suite = suite
         self._pending_tx: tuple[TrafficKeys, int] | None = (tx.keys, tx.rec_seq)
         self._pending_rx: tuple[TrafficKeys, int] | None = (rx.keys, rx.rec_seq)
-        self._tx_secret = tx.secret
-        self._rx_secret = rx.secret
-        self._can_rekey = can_rekey
+        # Only the next keys need them.
+        self._tx_secret = tx.secret if can_rekey else None
+        self._rx_secret = rx.secret if can_rekey else None
+        self._tls13 = tx.secret is not None
         self._key_updates_left = max_key_updates
         self._records_left = MOST_RECORDS
         self.update_owed = False
@@ -107,13 +108,13 @@ class KernelKeys:
         Only KeyUpdate is legal there for a client; a renegotiation or anything else raises PeerViolation. Where this
         kernel can't follow, False says that nothing more can be read, though what is being sent may be finished.
         """
-        if content not in {_KEY_UPDATE_NOT_REQUESTED, _KEY_UPDATE_REQUESTED} or self._rx_secret is None:
+        if content not in {_KEY_UPDATE_NOT_REQUESTED, _KEY_UPDATE_REQUESTED} or not self._tls13:
             raise PeerViolation("a handshake message that isn't KeyUpdate after the handshake")
         self._key_updates_left -= 1
         if self._key_updates_left < 0:
             raise PeerViolation("too many KeyUpdates on one connection")
         requested = content == _KEY_UPDATE_REQUESTED
-        if not self._can_rekey:
+        if self._rx_secret is None:
             return self._decline(requested=requested)
         self._rx_secret = tls13_next_secret(self._suite, self._rx_secret)
         self._pending_rx = (tls13_traffic_keys(self._suite, self._rx_secret), 0)
@@ -127,7 +128,7 @@ class KernelKeys:
         reason = "the peer sent KeyUpdate, and this kernel can't change keys (Linux 6.14 and later can)"
         if requested:
             # Not one more byte may go out under the old key.
-            raise PeerViolation(reason)
+            raise KeyUpdateUnsupported(reason)
         logger.info("connection ends after its reply: %s", reason)
         return False
 
@@ -138,7 +139,7 @@ class KernelKeys:
         leaves the connection unable to send: it must be aborted.
         """
         if self._tx_secret is None:
-            raise RuntimeError("TLS 1.2 has no KeyUpdate")
+            raise RuntimeError("this connection's keys can't be updated")
         send_control_record(self._sock, TLS_RECORD_TYPE_HANDSHAKE, _KEY_UPDATE_NOT_REQUESTED)
         self._tx_secret = tls13_next_secret(self._suite, self._tx_secret)
         self._pending_tx = (tls13_traffic_keys(self._suite, self._tx_secret), 0)
@@ -154,5 +155,5 @@ class KernelKeys:
     def count_sent(self, plaintext_bytes: int) -> None:
         """Count one call's records against what a key should protect."""
         self._records_left -= most_records(plaintext_bytes)
-        if self._records_left <= 0 and self._can_rekey and self._tx_secret is not None:
+        if self._records_left <= 0 and self._tx_secret is not None:
             self.update_owed = True

@@ -7,17 +7,23 @@ takes no signals: its supervisor speaks to it through a socket, whose end means 
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+import math
 import select
 import socket
 import time
 from collections.abc import Callable
 from enum import Enum, auto
 
+from ktlsserve.files.cache import FileCache
+from ktlsserve.kernel.inotify import ChangeNotices
 from ktlsserve.worker import closing, handshaking, requests
 from ktlsserve.worker.accepting import Acceptor
 from ktlsserve.worker.accounting import log_reply
 from ktlsserve.worker.connection import Connection, Timeout
+from ktlsserve.worker.dispatch import on_event, on_timeout
+from ktlsserve.worker.memo import Memo
 from ktlsserve.worker.service import Service
 from ktlsserve.worker.states import State
 from ktlsserve.worker.timers import Deadlines
@@ -25,8 +31,6 @@ from ktlsserve.worker.timers import Deadlines
 logger = logging.getLogger(__name__)
 
 _EVENTS_A_TURN = 256
-# A broken connection is found out by sending.
-_WRITABLE = select.EPOLLOUT | select.EPOLLERR | select.EPOLLHUP
 _FAST_CHECK_S = 0.001
 _SLOW_CHECK_S = 0.02
 # The longest that a line of the access log waits for company.
@@ -45,8 +49,9 @@ class Check(Enum):
 class Worker:
     """Serves connections from the shared listeners until told to drain.
 
-    ``control`` is the supervisor's end of a socket pair: any byte, or its end, starts the drain. ``now_s`` is the
-    monotonic time of this turn.
+    ``control`` is a socket pair's end whose other one the supervisor holds: a byte has this worker take no more
+    connections and end with its last one; the end of the stream, that it does so within ``drain_s``.
+    ``now_s`` is the monotonic time of this turn, ``clock_s`` its time of day in seconds since the epoch.
     """
 
     def __init__(self, service: Service, control: socket.socket) -> None:
@@ -65,29 +70,35 @@ class Worker:
         )
         self._checks: Deadlines[Connection, Check] = Deadlines({Check.SOON: _FAST_CHECK_S, Check.SLOW: _SLOW_CHECK_S})
         self._connections: dict[int, Connection] = {}
-        self._later: list[tuple[Connection, Action]] = []
+        self._later: list[tuple[Connection, State, Action]] = []
         self._control = control
-        self._drain_until_s = 0.0
+        self._drain_until_s = math.inf
         self._flush_log_at_s: float | None = None
         self._epoll = select.epoll()
         self._epoll.register(control.fileno(), select.EPOLLIN)
+        self.clock_s = int(time.time())
+        notices = _change_notices()
+        if notices is not None:
+            self._epoll.register(notices.fileno(), select.EPOLLIN)
+        self._notices_event = (notices.fileno() if notices is not None else -1, select.EPOLLIN)
+        self.files = FileCache(
+            service.root, notices, most_entries=service.files.cached_files, max_age_s=service.files.cache_s
+        )
+        self.site = dataclasses.replace(service.site, files=self.files)
+        self.memo = Memo(self.files, service.head_limits, service.files.small_bytes)
         self._acceptor = Acceptor(service, self._epoll)
 
     def run(self) -> None:
         """Serve until the drain is over."""
         while not (self.draining and not self._connections):
             ready = self._epoll.poll(self._wait_s(), _EVENTS_A_TURN)
-            self.now_s = time.monotonic()
+            self._begin_turn(noticed=self._notices_event in ready)
             for fd, events in ready:
                 self._handle(fd, events)
             self._run_later()
             self._run_timers()
         if self.service.access_log is not None:
             self.service.access_log.close()
-
-    def clock_s(self) -> int:
-        """Return the time of day in seconds since the epoch."""
-        return int(time.time())
 
     # What the phases call.
 
@@ -98,8 +109,8 @@ class Worker:
             self._epoll.modify(conn.fd, events)
 
     def later(self, conn: Connection, action: Action) -> None:
-        """Run ``action`` in the next turn, after others had theirs."""
-        self._later.append((conn, action))
+        """Run ``action`` after others had their turn, unless the connection has moved to another state by then."""
+        self._later.append((conn, conn.state, action))
 
     def check_again(self, conn: Connection, *, soon: bool) -> None:
         """Look again whether a closing connection's bytes have left."""
@@ -109,10 +120,10 @@ class Worker:
         """Make room for another handshake."""
         self._acceptor.handshake_ended(conn)
 
-    def reply_sent(self, conn: Connection, sent_bytes: int) -> None:
-        """Note a reply that was taken whole."""
+    def reply_sent(self, conn: Connection, status: int, body_bytes: int) -> None:
+        """Note a reply that was taken, whole or as far as ``body_bytes`` of its body."""
         if self.service.access_log is not None:
-            log_reply(self.service.access_log, conn, sent_bytes, self.now_s)
+            log_reply(self.service.access_log, conn, status, body_bytes, self.now_s)
             if self._flush_log_at_s is None:
                 self._flush_log_at_s = self.now_s + _LOG_FLUSH_S
 
@@ -125,15 +136,22 @@ class Worker:
 
     # The parts of a turn.
 
+    def _begin_turn(self, *, noticed: bool) -> None:
+        """Take the time, and learn of changed files before any request is answered."""
+        self.now_s = self.files.now_s = time.monotonic()
+        self.clock_s = int(time.time())
+        if noticed:
+            self.files.take_notices()
+
     def _handle(self, fd: int, events: int) -> None:
         conn = self._connections.get(fd)
         if conn is not None:
-            self._guard(conn, _on_event, events)
+            self._guard(conn, on_event, events)
         elif self._acceptor.owns(fd):
             for sock, peer in self._acceptor.accept(fd, self.now_s):
                 self._begin(sock, peer)
         elif fd == self._control.fileno():
-            self.drain()
+            self._obey()
 
     def _begin(self, sock: socket.socket, peer: str) -> None:
         tls = self.service.tls
@@ -157,13 +175,13 @@ class Worker:
 
     def _run_later(self) -> None:
         postponed, self._later = self._later, []
-        for conn, action in postponed:
-            if conn.state is not State.CLOSED:
+        for conn, state, action in postponed:
+            if conn.state is state:
                 self._guard(conn, action)
 
     def _run_timers(self) -> None:
         for conn, kind in self.deadlines.expired(self.now_s):
-            self._guard(conn, _on_timeout, kind)
+            self._guard(conn, on_timeout, kind)
         for conn, _check in self._checks.expired(self.now_s):
             self._guard(conn, closing.check_flushed)
         resume_s = self._acceptor.paused_until_s
@@ -171,7 +189,7 @@ class Worker:
             self._acceptor.resume()
         if self._flush_log_at_s is not None and self.now_s >= self._flush_log_at_s:
             self._flush_log()
-        if self.draining and self.now_s >= self._drain_until_s:
+        if self.now_s >= self._drain_until_s:
             self._give_up()
 
     def _wait_s(self) -> float:
@@ -183,26 +201,31 @@ class Worker:
             self._checks.next_s(),
             self._acceptor.paused_until_s,
             self._flush_log_at_s,
+            self._drain_until_s,
         ]
-        if self.draining:
-            moments.append(self._drain_until_s)
-        known = [moment for moment in moments if moment is not None]
+        known = [moment for moment in moments if moment is not None and moment < math.inf]
         return max(0.0, min(known) - time.monotonic()) if known else -1
 
     def _flush_log(self) -> None:
         self._flush_log_at_s = None
-        if self.service.access_log is not None:
-            self.service.access_log.flush_due(self.now_s)
+        log = self.service.access_log
+        if log is not None and log.flush_due(self.now_s):
+            # A slow reader or a full disk: what is left is tried again.
+            self._flush_log_at_s = self.now_s + _LOG_FLUSH_S
 
     # The end.
 
-    def drain(self) -> None:
-        """Accept no more; end idle connections now and the others after their reply, at the latest in ``drain_s``."""
-        if self.draining:
-            return
+    def _obey(self) -> None:
+        """Do as the supervisor says: a byte retires this worker, the end of the stream gives it ``drain_s`` for it."""
+        if not self._control.recv(16):
+            self._epoll.unregister(self._control.fileno())
+            self._drain_until_s = self.now_s + self.service.drain_s
+        if not self.draining:
+            self._drain()
+
+    def _drain(self) -> None:
+        """Accept no more; end idle connections now and the others after their reply."""
         self.draining = True
-        self._epoll.unregister(self._control.fileno())
-        self._drain_until_s = self.now_s + self.service.drain_s
         self._acceptor.retire()
         for conn in list(self._connections.values()):
             if conn.state is State.IDLE:
@@ -214,33 +237,10 @@ class Worker:
             self._guard(conn, closing.abort)
 
 
-def _on_event(worker: Worker, conn: Connection, events: int) -> None:
-    """Hand an event to the phase that the connection is in."""
-    state = conn.state
-    if state in (State.IDLE, State.HEAD, State.BODY):
-        requests.receive(worker, conn)
-    elif state is State.SENDING:
-        if events & select.EPOLLIN:
-            requests.receive(worker, conn)
-        if events & _WRITABLE and conn.state is State.SENDING:
-            requests.continue_sending(worker, conn)
-    elif state is State.HANDSHAKE:
-        handshaking.continue_handshake(worker, conn)
-    elif state is State.FLUSHING:
-        if events & (select.EPOLLERR | select.EPOLLHUP):
-            closing.abort(worker, conn)
-        else:
-            closing.check_flushed(worker, conn)
-    elif state is State.LINGERING:
-        closing.discard_input(worker, conn)
-
-
-def _on_timeout(worker: Worker, conn: Connection, kind: Timeout) -> None:
-    """End a connection whose time is up."""
-    logger.debug("%s: %s timeout in state %s", conn.peer, kind.name.lower(), conn.state.name)
-    if kind is Timeout.HEAD:
-        requests.time_out_head(worker, conn)
-    elif kind is Timeout.IDLE:
-        closing.begin_close(worker, conn)
-    else:
-        closing.abort(worker, conn)
+def _change_notices() -> ChangeNotices | None:
+    """Return the kernel's notices of changed files, None where it has none to give: then each use is checked."""
+    try:
+        return ChangeNotices()
+    except OSError as error:
+        logger.warning("changes of files are looked for at each request: inotify: %s", error.strerror)
+        return None

@@ -19,13 +19,13 @@ class Progress(Enum):
 
 
 class Outbox:
-    """Sends one reply over as many turns as it takes; ``sent_bytes`` counts what was taken, head included."""
+    """Sends one reply over as many turns as it takes. Its head may be empty, where it has left already."""
 
-    __slots__ = ("_parts", "sent_bytes")
+    __slots__ = ("_parts",)
 
     def __init__(self, reply: Reply) -> None:
-        self._parts: deque[bytes | memoryview | FileSlice] = deque((reply.head, *reply.body))
-        self.sent_bytes = 0
+        parts = (reply.head, *reply.body) if reply.head else reply.body
+        self._parts: deque[bytes | memoryview | FileSlice] = deque(parts)
 
     def send(self, sender: Sender, slice_bytes: int) -> Progress:
         """Send up to ``slice_bytes``; raise FileTruncated, or OSError as the socket does.
@@ -42,7 +42,6 @@ class Outbox:
                 part = parts[0]
                 taken = self._send_file(sender, part, left) if isinstance(part, FileSlice) else self._send_bytes(sender)
                 left -= taken
-                self.sent_bytes += taken
         except BlockingIOError:
             return Progress.BLOCKED
         if sender.holds_ciphertext and sender.flush():
@@ -70,6 +69,11 @@ class Outbox:
             part.file.release()
             self._parts.popleft()
         return taken
+
+    @property
+    def unsent_bytes(self) -> int:
+        """How many bytes of the reply the sender hasn't taken."""
+        return sum(part.count if isinstance(part, FileSlice) else len(part) for part in self._parts)
 
     def discard(self) -> None:
         """Release the files of what won't be sent any more."""

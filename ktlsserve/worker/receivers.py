@@ -30,7 +30,7 @@ _ALERT_CLOSE_NOTIFY = 0
 _MAX_EMPTY_RECORDS = 32
 # SSL_CB_LOOP of SSL_CTX_set_info_callback(3), and OpenSSL's name of the state in which a KeyUpdate is read.
 _SSL_CB_LOOP = 1
-_READ_KEY_UPDATE_STATE = b"SSLv3/TLS read client key update"
+_READ_KEY_UPDATE_STATE = b"TLSv1.3 read client key update"
 
 # What a record can do to recv(2), in words; after each of them the kernel reads no further (net/tls/tls_sw.c).
 _RECORD_FAULTS = {

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 import select
 from typing import TYPE_CHECKING
 
-from ktlsserve.errors import FileTruncated, PeerViolation, RequestError
+from ktlsserve.errors import HandoverError, KeyUpdateUnsupported, PeerViolation, RequestError
 from ktlsserve.http1.answer import answer
 from ktlsserve.http1.body import BodyDiscarder
 from ktlsserve.http1.head import head_end, parse_head, skip_leading_crlf
@@ -20,9 +21,10 @@ from ktlsserve.http1.reply import Reply, error_reply
 from ktlsserve.http1.request import BodyKind
 from ktlsserve.worker.closing import abort, begin_close
 from ktlsserve.worker.connection import Connection, Timeout
-from ktlsserve.worker.outbox import Outbox, Progress
+from ktlsserve.worker.outbox import Outbox
 from ktlsserve.worker.receivers import SocketReceiver
 from ktlsserve.worker.senders import SocketSender
+from ktlsserve.worker.sending import send_finished, send_reply, watch_while_sending
 from ktlsserve.worker.states import State
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _READ_BYTES = 65536
+_HEAD_END = b"\r\n\r\n"
+_AWAITING = frozenset({State.IDLE, State.HEAD})
 # Replies to pipelined requests before other connections have their turn.
 _REPLIES_A_TURN = 16
 
@@ -52,26 +56,77 @@ def receive(worker: Worker, conn: Connection) -> None:
     except BlockingIOError:
         return
     except PeerViolation as error:
-        logger.info("%s: connection ends: %s", conn.peer, error)
-        begin_close(worker, conn)
+        _end_violation(worker, conn, error)
+        return
+    except HandoverError as error:
+        logger.warning("%s: connection aborted: %s", conn.peer, error)
+        abort(worker, conn)
         return
     except OSError as error:
         logger.debug("%s: %s", conn.peer, error)
         abort(worker, conn)
         return
     if data:
+        if not conn.buffer and conn.state in _AWAITING and _answer_from_memo(worker, conn, data):
+            return
         conn.buffer = conn.buffer + data if conn.buffer else data
     else:
         conn.input_ended = True
     if conn.state is State.SENDING:
-        _watch_while_sending(worker, conn)
+        watch_while_sending(worker, conn)
     else:
         answer_buffered(worker, conn)
 
 
+def _answer_from_memo(worker: Worker, conn: Connection, data: bytes) -> bool:
+    """Answer ``data`` if it is one head whose reply is known; the way of nearly every request."""
+    finished = worker.memo.find(data, worker.now_s)
+    if finished is None:
+        if not data.endswith(_HEAD_END) or data.find(_HEAD_END) != len(data) - 4:
+            return False
+        finished = worker.memo.find_by_key(data, worker.now_s)
+    if finished is None or worker.draining or (conn.sender is not None and conn.sender.worn_out):
+        return False
+    if finished.second != worker.clock_s:
+        finished.date(worker.clock_s)
+    if worker.service.access_log is not None:
+        conn.head, conn.request_s = data, worker.now_s
+    try:
+        sent = send_finished(worker, conn, finished)
+    except (OSError, HandoverError) as error:
+        logger.debug("%s: left during a reply: %s", conn.peer, error)
+        abort(worker, conn)
+        return True
+    if sent < 0:
+        worker.reply_sent(conn, finished.status, finished.body_bytes)
+        if conn.state is not State.IDLE:
+            conn.move(State.IDLE)
+        worker.deadlines.set(conn, Timeout.IDLE, worker.now_s)
+        if conn.receiver is not None and conn.receiver.buffered:
+            worker.later(conn, receive)
+        return True
+    conn.reply = finished.rest(sent)
+    conn.outbox = Outbox(conn.reply)
+    continue_sending(worker, conn)
+    return True
+
+
+def _end_violation(worker: Worker, conn: Connection, error: PeerViolation) -> None:
+    """End a connection whose peer broke the protocol: at once where a reply is under way, else with close_notify.
+
+    A reply that is cut must not look whole. A KeyUpdate that the kernel can't follow is no fault of the peer's: it is
+    told in order that nothing more comes, and Content-Length tells it that the reply isn't whole.
+    """
+    logger.info("%s: connection ends: %s", conn.peer, error)
+    if conn.state is State.SENDING and not isinstance(error, KeyUpdateUnsupported):
+        abort(worker, conn)
+    else:
+        begin_close(worker, conn)
+
+
 def continue_sending(worker: Worker, conn: Connection) -> None:
     """Send on; when the reply is complete, turn to the next request."""
-    if _send(worker, conn):
+    if send_reply(worker, conn):
         answer_buffered(worker, conn, answered=True)
 
 
@@ -97,7 +152,7 @@ def answer_buffered(worker: Worker, conn: Connection, *, answered: bool = False)
             return
         conn.reply = reply
         conn.outbox = Outbox(reply)
-        if not _send(worker, conn):
+        if not send_reply(worker, conn):
             return
         answered = True
     _take_turns(worker, conn)
@@ -110,9 +165,9 @@ def time_out_head(worker: Worker, conn: Connection) -> None:
         return
     conn.buffer = b""
     conn.input_ended = True
-    conn.reply = error_reply(408, None, worker.clock_s(), server=worker.service.site.server)
+    conn.reply = error_reply(408, None, worker.clock_s, server=worker.site.server)
     conn.outbox = Outbox(conn.reply)
-    if _send(worker, conn):
+    if send_reply(worker, conn):
         answer_buffered(worker, conn)
 
 
@@ -135,64 +190,36 @@ def _body_is_over(conn: Connection) -> bool:
 
 def _next_reply(worker: Worker, conn: Connection) -> Reply | None:
     """Take one head off the buffer and answer it; None while it is incomplete."""
-    service = worker.service
-    if not conn.searched:
-        conn.buffer = conn.buffer[skip_leading_crlf(conn.buffer) :]
+    limits = worker.service.head_limits
+    empty_lines_bytes = skip_leading_crlf(conn.buffer)
+    if empty_lines_bytes:
+        # A lone CR was searched already, and its LF made it an empty line.
+        conn.buffer = conn.buffer[empty_lines_bytes:]
+        conn.searched = 0
     try:
-        end = head_end(conn.buffer, service.head_limits, conn.searched)
+        end = head_end(conn.buffer, limits, conn.searched)
         if end < 0:
             conn.searched = len(conn.buffer)
             return None
-        request = parse_head(conn.buffer[:end], service.head_limits)
+        head = conn.buffer[:end]
+        request = parse_head(head, limits)
     except RequestError as error:
         logger.debug("%s: %s", conn.peer, error)
         conn.buffer = b""
-        return error_reply(error.status, None, worker.clock_s(), server=service.site.server)
+        return error_reply(error.status, None, worker.clock_s, server=worker.site.server)
     conn.buffer = conn.buffer[end:]
     conn.searched = 0
+    if worker.service.access_log is not None:
+        conn.head, conn.request_s = head, worker.now_s
     if worker.draining:
         request = dataclasses.replace(request, keep_alive=False)
-    reply = answer(request, service.site, worker.clock_s())
+    worker.files.horizon_s = math.inf
+    reply = answer(request, worker.site, worker.clock_s)
     if not reply.close and request.body.kind is not BodyKind.NONE:
-        conn.discarder = BodyDiscarder(request.body, service.site.body_bytes)
-    if service.access_log is not None:
-        conn.request, conn.request_s = request, worker.now_s
+        conn.discarder = BodyDiscarder(request.body, worker.site.body_bytes)
+    else:
+        worker.memo.keep(head, request, reply)
     return reply
-
-
-def _send(worker: Worker, conn: Connection) -> bool:
-    """Send a slice of the reply; return whether it is complete and the connection still there."""
-    outbox, sender = conn.outbox, conn.sender
-    if outbox is None or sender is None:
-        raise RuntimeError("there is no reply to send")
-    before = outbox.sent_bytes
-    try:
-        progress = outbox.send(sender, worker.service.limits.slice_bytes)
-    except FileTruncated as error:
-        logger.warning("%s: connection aborted: %s", conn.peer, error)
-        abort(worker, conn)
-        return False
-    except OSError as error:
-        logger.debug("%s: left during a reply: %s", conn.peer, error)
-        abort(worker, conn)
-        return False
-    if progress is Progress.DONE:
-        worker.reply_sent(conn, outbox.sent_bytes)
-        conn.outbox = None
-        return True
-    if conn.state is not State.SENDING:
-        conn.move(State.SENDING)
-        worker.deadlines.set(conn, Timeout.SEND, worker.now_s)
-        _watch_while_sending(worker, conn)
-    elif outbox.sent_bytes > before:
-        worker.deadlines.set(conn, Timeout.SEND, worker.now_s)
-    return False
-
-
-def _watch_while_sending(worker: Worker, conn: Connection) -> None:
-    """Wait for room to send; read on too (a KeyUpdate must not wait for the end of a download), within bounds."""
-    room = not conn.input_ended and len(conn.buffer) < worker.service.head_limits.head_bytes
-    worker.watch(conn, select.EPOLLOUT | select.EPOLLIN if room else select.EPOLLOUT)
 
 
 def _await_more(worker: Worker, conn: Connection, *, answered: bool) -> None:
@@ -209,6 +236,9 @@ def _await_more(worker: Worker, conn: Connection, *, answered: bool) -> None:
         state, timeout = State.HEAD, Timeout.HEAD
     else:
         state, timeout = State.IDLE, Timeout.IDLE
+    if state is State.IDLE and worker.draining:
+        begin_close(worker, conn)
+        return
     if answered or conn.state is not state:
         worker.deadlines.set(conn, timeout, worker.now_s)
     if conn.state is not state:

@@ -37,6 +37,10 @@ class Sender(Protocol):
     holds_ciphertext: bool
 
     @property
+    def held_bytes(self) -> int:
+        """How many encrypted bytes are in userspace."""
+
+    @property
     def worn_out(self) -> bool:
         """Whether the sending key should protect no further reply."""
 
@@ -58,6 +62,7 @@ class SocketSender:
 
     __slots__ = ("_fd", "_send")
     holds_ciphertext = False
+    held_bytes = 0
     worn_out = False
 
     def __init__(self, sock: socket.socket) -> None:
@@ -89,6 +94,7 @@ class KernelSender:
 
     __slots__ = ("_fd", "_keys", "_send", "_sock")
     holds_ciphertext = False
+    held_bytes = 0
 
     def __init__(self, sock: socket.socket, keys: KernelKeys) -> None:
         self._sock = sock
@@ -142,6 +148,11 @@ class OpensslSender:
         self._connection = connection
         self._held = memoryview(b"")
         self._records_left = MOST_RECORDS
+
+    @property
+    def held_bytes(self) -> int:
+        """See ``Sender``."""
+        return len(self._held)
 
     @property
     def worn_out(self) -> bool:

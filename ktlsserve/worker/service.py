@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass
 
-from ktlsserve.config import Limits, Timeouts
+from ktlsserve.config import Files, Limits, Timeouts
 from ktlsserve.files.root import Root
 from ktlsserve.http1.answer import Site
 from ktlsserve.http1.request import HeadLimits
@@ -37,6 +37,7 @@ class Service:
     head_limits: HeadLimits
     timeouts: Timeouts
     limits: Limits
+    files: Files
     drain_s: float
     access_log: AccessLog | None
     root: Root

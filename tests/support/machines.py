@@ -8,6 +8,10 @@ from pathlib import Path
 
 from ktlsserve.kernel.machine import Machine
 
+# Saved from Debian's kernels in a guest right after a probe; crypto-without-aesni_intel with that module taken out.
+SAVED_PROC = Path(__file__).parents[1] / "corpus/proc"
+SAVED_KERNELS = ("linux-6.12", "linux-7.2")
+
 DEBIAN_13 = "6.12.107+deb13-amd64"
 DEBIAN_13_BANNER = (
     "Linux version 6.12.107+deb13-amd64 (debian-kernel@lists.debian.org) (x86_64-linux-gnu-gcc-14 (Debian 14.2.0-19)"
@@ -19,6 +23,11 @@ FIRST_USER_NAMESPACE = "user:[4026531837]"
 FIRST_PID_NAMESPACE = "pid:[4026531836]"
 OTHER_USER_NAMESPACE = "user:[4026532219]"
 OTHER_PID_NAMESPACE = "pid:[4026532441]"
+
+
+def saved_proc(kernel: str, name: str) -> str:
+    """Return a file of /proc as it was on one of SAVED_KERNELS."""
+    return (SAVED_PROC / kernel / name).read_text(encoding="ascii")
 
 
 def process_status(capabilities: str = ALL_CAPABILITIES, seccomp: int = 0) -> str:

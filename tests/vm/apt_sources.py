@@ -23,7 +23,7 @@ class Target:
 
 
 def parse_targets(output: str) -> list[Target]:
-    """Read what `apt-get indextargets` prints; indexes whose Release file was never fetched have no origin: left out."""
+    """Read what `apt-get indextargets` prints, without indexes whose Release file was never fetched (no origin)."""
     targets = []
     for paragraph in output.split("\n\n"):
         pairs = (line.partition(": ") for line in paragraph.splitlines())

@@ -2,8 +2,8 @@
 
 How host and guest meet: a folder of exchange, made anew for each guest in the cache, is mounted read-write in the guest
 at EXCHANGE (9p, uncached). The host puts the command and its settings there; the guest writes `output` as it comes, and
-`status` when the command has ended. Everything else the guest sees is the host's file system, read-only, but for tmpfs at
-/tmp, /var/tmp and /run. A guest that ends without `status` died; `console` holds the kernel's last words.
+`status` when the command has ended. Everything else that the guest sees is the host's file system, read-only, but for
+tmpfs at /tmp, /var/tmp and /run. A guest that ends without `status` died; `console` holds the kernel's last words.
 
 vng wants a standard input that is at its end, and loses the command's output where it has no terminal: hence the files.
 """
@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from tests.vm.errors import BootError
 from tests.vm.kernels import Kernel
@@ -84,7 +85,7 @@ class Guest:
                 start_new_session=True,
             )
 
-    def __enter__(self) -> "Guest":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -116,7 +117,7 @@ class Guest:
         except FileNotFoundError:
             return ""
 
-    def last_words(self, lines: int = 30) -> str:
+    def last_words(self, lines: int = 60) -> str:
         """Return the end of what the command and the kernel said: why a guest died."""
         ends = {name: self.text(name).splitlines()[-lines:] for name in ("output", "console")}
         return "\n".join(f"--- {name} ---\n" + "\n".join(end) for name, end in ends.items())

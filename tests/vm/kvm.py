@@ -1,7 +1,7 @@
 """Find out whether KVM can run a kernel here, by running one.
 
-That /dev/kvm opens says little: inside some virtual machines it does, and then fails on the first instructions of a stock
-kernel. So the kernel is booted once with KVM, within a limit, and the answer is kept for this kernel, host and QEMU.
+That /dev/kvm opens says little: inside some virtual machines it does, and then fails on the first instructions of a
+stock kernel. So the kernel is booted once with KVM, within a limit, and the answer is kept for this kernel, host, QEMU.
 """
 
 import json
@@ -22,7 +22,7 @@ def kvm_works(kernel: Kernel, cache: Path) -> bool:
         return False
     answers = cache / "kvm.json"
     known: dict[str, bool] = json.loads(answers.read_text(encoding="utf-8")) if answers.exists() else {}
-    key = " / ".join((kernel.release, platform.release(), _processor(), _qemu_version()))
+    key = f"{kernel.release} / {platform.release()} / {_processor()} / {_qemu_version()}"
     if key not in known:
         known[key] = _boots(kernel, cache)
         partial = answers.with_suffix(f".{os.getpid()}")

@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tests.vm import apt_sources
@@ -31,50 +31,53 @@ def machine_release() -> str:
 
 def machine_targets(scratch: Path) -> list[apt_sources.Target]:
     """List the indexes of this machine's sources; where its lists were never fetched, fetch copies into `scratch`."""
-    targets = apt_sources.parse_targets(_output(["apt-get", "indextargets"]))
+    targets = apt_sources.parse_targets(_output("apt-get", "indextargets"))
     if any(target.origin == "Debian" for target in targets):
         return targets
     options = _options(scratch)
     # A broken source of somebody else's must not stop us: what counts is whether Debian's answered.
     subprocess.run(["apt-get", *options, "update", "-qq"], env=_ENVIRONMENT, capture_output=True, check=False)
-    return apt_sources.parse_targets(_output(["apt-get", *options, "indextargets"]))
+    return apt_sources.parse_targets(_output("apt-get", "indextargets", options=options))
 
 
 class PrivateApt:
     """apt with `sources` (the text of a sources.list), keeping everything else that it fetches below `folder`.
 
-    `isolated` hides which packages the machine has installed: right for looking around and downloading, wrong for
-    installing.
+    `isolated` is for downloading only: which packages the machine has installed does not matter then, and neither does
+    the age of a suite, where a mirror lags behind or stands still.
     """
 
     def __init__(self, folder: Path, sources: str, *, isolated: bool) -> None:
         self._options = _options(folder)
         source_list = folder / "sources.list"
         source_list.write_text(sources, encoding="ascii")
-        self._options += ["-o", f"Dir::Etc::sourcelist={source_list}", "-o", "Dir::Etc::sourceparts=/dev/null"]
+        settings = {"Dir::Etc::sourcelist": str(source_list), "Dir::Etc::sourceparts": "/dev/null"}
         if isolated:
             status = folder / "status"
             status.touch()
-            self._options += ["-o", f"Dir::State::status={status}"]
+            settings |= {"Dir::State::status": str(status), "Acquire::Check-Valid-Until": "false"}
+        self._options += _as_options(settings)
 
     def update(self) -> None:
         """Fetch the package lists."""
-        # Without the option apt-get counts a source that it could not reach as a mere warning.
-        attempt(lambda: _run(["apt-get", *self._options, "-o", "APT::Update::Error-Mode=any", "update", "-qq"]))
+        # Without the setting apt-get counts a source that it could not reach as a mere warning.
+        any_error = _as_options({"APT::Update::Error-Mode": "any"})
+        attempt(lambda: _output("apt-get", "update", "-qq", options=[*self._options, *any_error]))
 
     def package_names(self, prefix: str) -> list[str]:
         """List the packages whose names begin with `prefix`."""
-        return _output(["apt-cache", *self._options, "pkgnames", prefix]).split()
+        return _output("apt-cache", "pkgnames", prefix, options=self._options).split()
 
     def download(self, names: Sequence[str], into: Path) -> list[Path]:
         """Fetch packages without installing them; returns the .deb files."""
-        attempt(lambda: _run(["apt-get", *self._options, "download", "-qq", *names], cwd=into))
+        attempt(lambda: _output("apt-get", "download", "-qq", *names, options=self._options, folder=into))
         return sorted(into.glob("*.deb"))
 
-    def install(self, names: Sequence[str], suite: str) -> None:
-        """Install packages; what `suite` has newer comes from there."""
-        arguments = ["install", "-y", "-qq", "--no-install-recommends", "-t", suite, *names]
-        attempt(lambda: _run(["apt-get", *self._options, "-o", "DPkg::Lock::Timeout=300", *arguments]))
+    def install(self, names: Sequence[str], suite: str | None = None) -> None:
+        """Install packages, by preference out of `suite` where one is named."""
+        preference = [] if suite is None else ["-t", suite]
+        options = [*self._options, *_as_options({"DPkg::Lock::Timeout": "300"}), "-y", "-qq", "--no-install-recommends"]
+        attempt(lambda: _output("apt-get", "install", *preference, *names, options=options))
 
 
 def keyring() -> str:
@@ -85,43 +88,45 @@ def keyring() -> str:
     raise PackagesError(f"none of {', '.join(_KEYRINGS)} is there: install debian-archive-keyring")
 
 
-def attempt(action: Callable[[], None]) -> None:
+def attempt(action: Callable[[], object]) -> None:
     """Do `action`, three times if it must be: networks and mirrors fail for a moment. The last failure is raised."""
     for pause_s in _PAUSES_S:
         try:
-            return action()
+            action()
         except PackagesError as failure:
             print(f"{failure}\nonce more in {pause_s:.0f} s", flush=True)
             time.sleep(pause_s)
-    return action()
+        else:
+            return
+    action()
 
 
 def _options(folder: Path) -> list[str]:
     for part in ("lists/partial", "cache/archives/partial"):
         (folder / part).mkdir(parents=True, exist_ok=True)
-    settings = {
-        "Dir::State::lists": folder / "lists",
-        "Dir::Cache": folder / "cache",
-        # The unprivileged user that apt downloads as cannot enter a home folder, where the cache often lies.
-        "APT::Sandbox::User": "root",
-        "Acquire::Languages": "none",
-        "Acquire::Retries": "3",
-    }
+    return _as_options(
+        {
+            "Dir::State::lists": str(folder / "lists"),
+            "Dir::Cache": str(folder / "cache"),
+            # The unprivileged user that apt downloads as cannot enter a home folder, where the cache often lies.
+            "APT::Sandbox::User": "root",
+            "Acquire::Languages": "none",
+            "Acquire::Retries": "3",
+        }
+    )
+
+
+def _as_options(settings: Mapping[str, str]) -> list[str]:
     return [word for key, value in settings.items() for word in ("-o", f"{key}={value}")]
 
 
-def _run(command: Sequence[str], cwd: Path | None = None) -> None:
-    done = subprocess.run(command, cwd=cwd, env=_ENVIRONMENT, capture_output=True, text=True, check=False)
+def _output(program: str, *arguments: str, options: Sequence[str] = (), folder: Path | None = None) -> str:
+    command = [program, *options, *arguments]
+    try:
+        done = subprocess.run(command, cwd=folder, env=_ENVIRONMENT, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise PackagesError(f"{program} is not there: the kernels with kTLS are fetched with apt") from None
     if done.returncode != 0:
         said = (done.stdout + done.stderr).strip()
-        raise PackagesError(f"{' '.join(command)} failed with status {done.returncode}:\n{said}")
-
-
-def _output(command: Sequence[str]) -> str:
-    try:
-        done = subprocess.run(command, env=_ENVIRONMENT, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        raise PackagesError(f"{command[0]} is not there: the kernels with kTLS are fetched with apt") from None
-    if done.returncode != 0:
-        raise PackagesError(f"{' '.join(command)} failed with status {done.returncode}:\n{done.stderr.strip()}")
+        raise PackagesError(f"{program} {' '.join(arguments)} failed with status {done.returncode}:\n{said}")
     return done.stdout

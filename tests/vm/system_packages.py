@@ -76,9 +76,11 @@ def _install(missing: Iterable[str], cache: Path) -> None:
     print(f"installing {' '.join(missing)}", flush=True)
     apt.update()
     plain = [name for name in missing if name not in backported]
-    for names, suite in ((plain, release), (backported, backports)):
-        if names:
-            apt.install(names, suite)
+    if plain:
+        # Without a preferred suite: one for the release itself would set its security fixes back.
+        apt.install(plain)
+    if backported:
+        apt.install(backported, backports)
 
 
 def _is_there(package: Package) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import h11
 import pytest
 
 from ktlsserve.errors import RequestError
@@ -178,3 +179,23 @@ class TestParseHead:
     )
     def test_refuses(self, data: bytes, status: int) -> None:
         assert refused(data) == status
+
+
+class TestTheReferenceParserHasTheLastWord:
+    """Today the checks before h11 are stricter in everything; a later h11 may not be more lenient for it."""
+
+    def test_what_it_refuses_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Refuses(h11.Connection):
+            def next_event(self) -> h11.Request:
+                raise h11.RemoteProtocolError("not like that", error_status_hint=431)
+
+        monkeypatch.setattr(h11, "Connection", Refuses)
+        assert refused(head()) == 431
+
+    def test_what_is_no_request_to_it_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        class NeedsMore(h11.Connection):
+            def next_event(self) -> h11.ConnectionClosed:
+                return h11.ConnectionClosed()
+
+        monkeypatch.setattr(h11, "Connection", NeedsMore)
+        assert refused(head()) == 400

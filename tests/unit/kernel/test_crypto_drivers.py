@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ktlsserve.kernel.crypto_drivers import CryptoDriver, best_driver, cpu_has_aes, parse_proc_crypto
-from tests.support.machines import MachineBuilder
+from tests.support.machines import SAVED_KERNELS, MachineBuilder, saved_proc
 
 
 def entry(name: str, driver: str, priority: int) -> str:
@@ -22,6 +22,27 @@ AESNI = entry("gcm(aes)", "generic-gcm-aesni-avx", 500)
 def test_the_highest_priority_wins(tmp_path: Path) -> None:
     machine = MachineBuilder(tmp_path).build({"/proc/crypto": entry("sha1", "sha1-ni", 900) + PLAIN + AESNI + PLAIN})
     assert best_driver(machine, "gcm(aes)") == CryptoDriver("gcm(aes)", "generic-gcm-aesni-avx", "kernel", 500)
+
+
+@pytest.mark.parametrize("kernel", SAVED_KERNELS)
+def test_real_kernels_with_the_module(tmp_path: Path, kernel: str) -> None:
+    machine = MachineBuilder(tmp_path).build({"/proc/crypto": saved_proc(kernel, "crypto")})
+    assert best_driver(machine, "gcm(aes)") == CryptoDriver("gcm(aes)", "generic-gcm-aesni-avx", "aesni_intel", 500)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "driver"),
+    [
+        ("linux-6.12", "gcm_base(ctr(aes-generic),ghash-clmulni)"),
+        ("linux-7.2", "gcm_base(ctr(aes-lib),ghash-lib)"),
+    ],
+)
+def test_real_kernels_without_the_module(tmp_path: Path, kernel: str, driver: str) -> None:
+    machine = MachineBuilder(tmp_path).build({"/proc/crypto": saved_proc(kernel, "crypto-without-aesni_intel")})
+    found = best_driver(machine, "gcm(aes)")
+    assert found is not None
+    assert found.driver == driver
+    assert not found.is_accelerated
 
 
 def test_an_algorithm_that_was_never_used_is_not_listed(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from ktlsserve.kernel.floors import KernelVersion, kernel_version, rx_floor, tx_floor
+from tests.support.machines import saved_proc
 
 BOOKWORM = (
     "Linux version 6.1.0-39-amd64 (debian-kernel@lists.debian.org) (gcc-12 (Debian 12.2.0-14+deb12u1) 12.2.0, GNU ld"
@@ -33,6 +34,14 @@ def test_the_stable_version_is_found_where_the_distribution_keeps_it(
     release: str, banner: str, signature: str, expected: tuple[int, int, int]
 ) -> None:
     assert kernel_version(release, banner, signature) == KernelVersion(*expected)
+
+
+@pytest.mark.parametrize(("kernel", "expected"), [("linux-6.12", (6, 12, 117)), ("linux-7.2", (7, 2, 12))])
+def test_the_banner_of_real_kernels(kernel: str, expected: tuple[int, int, int]) -> None:
+    banner = saved_proc(kernel, "version")
+    abi_name = "{}.{}.0-1-amd64".format(*expected)
+    assert kernel_version(banner.split()[2], banner) == KernelVersion(*expected)
+    assert kernel_version(abi_name, banner) == KernelVersion(*expected)
 
 
 def test_the_banner_of_another_series_is_not_believed() -> None:

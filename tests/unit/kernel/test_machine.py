@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import platform
@@ -70,6 +71,28 @@ def test_the_running_kernel_s_own_configuration_comes_first(tmp_path: Path) -> N
     stale = f"/boot/config-{DEBIAN_13}"
     machine = MachineBuilder(tmp_path).build({stale: "CONFIG_TLS=y\n", "/proc/config.gz": gzip.compress(b"")})
     assert machine.kernel_config("CONFIG_TLS") == "n"
+
+
+def test_a_configuration_that_this_user_may_not_read_counts_as_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = MachineBuilder(tmp_path).build({f"/boot/config-{DEBIAN_13}": CONFIG})
+    read_bytes = Path.read_bytes
+
+    def refused(path: Path) -> bytes:
+        if path.parent.name == "boot":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    assert machine.kernel_config("CONFIG_TLS") is None
+
+
+@pytest.mark.parametrize("broken", [b"not gzip", b"\x1f\x8b\x08broken", gzip.compress(b"CONFIG_TLS=m" * 9)[:-12]])
+def test_a_damaged_configuration_raises(tmp_path: Path, broken: bytes) -> None:
+    machine = MachineBuilder(tmp_path).build({"/proc/config.gz": broken})
+    with pytest.raises(OSError, match=r"gzip|unpacked"):
+        machine.kernel_config("CONFIG_TLS")
 
 
 def test_capabilities_are_bits_of_cap_eff(tmp_path: Path) -> None:

@@ -2,22 +2,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from ktlsserve.kernel.tls_stat import parse_tls_stat, read_tls_stat
-from tests.support.machines import MachineBuilder
-
-LINUX_6_12 = (
-    "TlsCurrTxSw                     \t0\n"
-    "TlsCurrRxSw                     \t0\n"
-    "TlsTxSw                         \t7\n"
-    "TlsRxSw                         \t6\n"
-    "TlsDecryptError                 \t0\n"
-)
+from tests.support.machines import MachineBuilder, saved_proc
 
 
-def test_counters_are_read_by_the_kernel_s_names(tmp_path: Path) -> None:
-    machine = MachineBuilder(tmp_path).build({"/proc/net/tls_stat": LINUX_6_12})
-    expected = {"TlsCurrTxSw": 0, "TlsCurrRxSw": 0, "TlsTxSw": 7, "TlsRxSw": 6, "TlsDecryptError": 0}
-    assert read_tls_stat(machine) == expected
+@pytest.mark.parametrize(("kernel", "count", "rekeys"), [("linux-6.12", 12, None), ("linux-7.2", 17, 1)])
+def test_counters_of_real_kernels(tmp_path: Path, kernel: str, count: int, rekeys: int | None) -> None:
+    machine = MachineBuilder(tmp_path).build({"/proc/net/tls_stat": saved_proc(kernel, "tls_stat")})
+    counters = read_tls_stat(machine)
+    assert counters is not None
+    assert len(counters) == count
+    assert (counters["TlsTxSw"], counters["TlsRxSw"], counters["TlsCurrTxSw"]) == (6, 6, 0)
+    assert counters.get("TlsTxRekeyOk") == rekeys
 
 
 def test_without_the_module_there_are_none(tmp_path: Path) -> None:

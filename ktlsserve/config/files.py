@@ -1,0 +1,40 @@
+"""The table of the configuration about files; part of ``config``, which says how tables are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ktlsserve.config.checks import Seconds, WholeNumber
+from ktlsserve.config.table import setting
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What a worker keeps of the files that it serves."""
+
+    cached_files: int = field(
+        default=1024,
+        metadata=setting(
+            WholeNumber(1, 1_000_000),
+            "Most files that a worker keeps open. Each takes a descriptor, so the limit on open files must allow it.",
+        ),
+    )
+    cache_s: float = field(
+        default=1.0,
+        metadata=setting(
+            Seconds(3600),
+            "How long an open file is served without a look at the folder where the kernel gives no notice of changes: "
+            "network file systems, writes through a memory mapping. Everywhere else a change is seen at once.",
+        ),
+    )
+    small_bytes: int = field(
+        default=16 * KIB,
+        metadata=setting(
+            WholeNumber(0, MIB),
+            "Files up to this size are kept in memory and leave in one call with the head of the reply; larger ones by "
+            "sendfile. 0: always sendfile.",
+        ),
+    )

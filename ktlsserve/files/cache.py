@@ -1,0 +1,148 @@
+"""Open files kept open, so that a file asked for again costs no system call.
+
+Theory of operation
+-------------------
+An entry is used without a look at the file system while nothing can have changed, and for ``max_age_s`` at most. That
+nothing has changed is what the kernel's notices tell (``ktlsserve.kernel.inotify``): the file and every folder on the
+way to it are watched, from before it is opened. Any notice at all makes all entries doubtful (``epoch`` is raised): a
+doubtful one is opened again, and compared. Where a file can't be watched its entry is doubtful at once, so each use of
+it is checked. ``max_age_s`` is for what gives no notice: writes through a memory mapping, network file systems, and the
+folders in the middle of a chain of symbolic links.
+
+An entry that was found unchanged keeps its old descriptor: what was worked out from it (a finished reply) stays right.
+That a file doesn't exist is remembered in the same way, in a book of its own, so that a client which asks for random
+names can't push the files out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ktlsserve.errors import RequestError
+from ktlsserve.files.open_file import OpenFile
+from ktlsserve.files.root import Root
+from ktlsserve.kernel.inotify import ChangeNotices
+
+# What a client may hear again without another look; running out of descriptors is none of it.
+_REMEMBERED_STATUSES = frozenset({403, 404})
+
+
+@dataclass(slots=True)
+class _Entry:
+    """An open file, or the status that opening it gave; good until a moment within one epoch."""
+
+    file: OpenFile | None
+    error: RequestError | None
+    epoch: int
+    valid_until_s: float
+
+
+class FileCache:
+    """Opens files as ``root`` does, from memory where it can.
+
+    ``now_s`` is the monotonic time, set by the owner before it asks. ``horizon_s`` is the moment up to which everything
+    opened since it was last set to infinity may be relied on; ``epoch`` counts the times at which everything became
+    doubtful. Not thread-safe.
+    """
+
+    __slots__ = ("_entries", "_failures", "_max_age_s", "_most", "_notices", "_root", "epoch", "horizon_s", "now_s")
+
+    def __init__(self, root: Root, notices: ChangeNotices | None, *, most_entries: int, max_age_s: float) -> None:
+        self._root = root
+        self._notices = notices
+        self._most = most_entries
+        self._max_age_s = max_age_s
+        self._entries: dict[bytes, _Entry] = {}
+        self._failures: dict[bytes, _Entry] = {}
+        self.now_s = 0.0
+        self.epoch = 0
+        self.horizon_s = 0.0
+
+    def open(self, path: bytes) -> OpenFile:
+        """Return an open file with one more reference, or raise RequestError, as ``Root.open`` does."""
+        entry = self._entries.get(path) or self._failures.get(path)
+        if entry is None or entry.epoch != self.epoch or self.now_s >= entry.valid_until_s:
+            entry = self._look(path)
+        self.horizon_s = min(self.horizon_s, entry.valid_until_s)
+        if entry.file is not None:
+            return entry.file.retain()
+        error = entry.error
+        if error is None:
+            raise RuntimeError("an entry holds a file or an error")
+        # A new one: raising the same again and again would pile up tracebacks on it.
+        raise RequestError(error.status, error.reason)
+
+    def take_notices(self) -> None:
+        """Make everything doubtful if the kernel has noticed a change."""
+        if self._notices is not None and self._notices.take():
+            self.epoch += 1
+
+    def clear(self) -> None:
+        """Give all files up."""
+        for entry in self._entries.values():
+            if entry.file is not None:
+                entry.file.release()
+        self._entries.clear()
+        self._failures.clear()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def _look(self, path: bytes) -> _Entry:
+        """Open the file and enter what was found."""
+        old = self._entries.pop(path, None)
+        self._failures.pop(path, None)
+        # Watched first: a change between the two would otherwise be seen by neither.
+        valid_until_s = self.now_s + self._max_age_s if self._watch(path) else self.now_s
+        try:
+            file = self._root.open(path)
+        except RequestError as error:
+            if old is not None and old.file is not None:
+                old.file.release()
+            if error.status not in _REMEMBERED_STATUSES:
+                raise
+            return self._enter(self._failures, path, _Entry(None, error, self.epoch, valid_until_s))
+        if old is not None and old.file is not None:
+            if _same_version(old.file, file):
+                file.release()
+                file = old.file
+            else:
+                old.file.release()
+        return self._enter(self._entries, path, _Entry(file, None, self.epoch, valid_until_s))
+
+    def _enter(self, book: dict[bytes, _Entry], path: bytes, entry: _Entry) -> _Entry:
+        while len(book) >= self._most:
+            # The one that was looked at longest ago: dictionaries keep the order of insertion.
+            oldest = book.pop(next(iter(book)))
+            if oldest.file is not None:
+                oldest.file.release()
+        book[path] = entry
+        return entry
+
+    def _watch(self, path: bytes) -> bool:
+        """Have changes on the way to ``path`` noticed; return whether all of them will be."""
+        notices = self._notices
+        if notices is None:
+            return False
+        watched = [notices.watch(step) for step in self._steps(path)]
+        return all(watched)
+
+    def _steps(self, path: bytes) -> Iterator[bytes]:
+        """Yield the root, each folder on the way, and the path itself, as paths that this process can use."""
+        step = self._root.descriptor_path()
+        yield step
+        for component in path.split(b"/"):
+            if component:
+                step += b"/" + component
+                yield step
+
+
+def _same_version(old: OpenFile, new: OpenFile) -> bool:
+    return (old.device, old.inode, old.mtime_ns, old.size, old.is_directory) == (
+        new.device,
+        new.inode,
+        new.mtime_ns,
+        new.size,
+        new.is_directory,
+    )

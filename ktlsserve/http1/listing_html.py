@@ -1,0 +1,154 @@
+"""A folder's listing as a page for people: no script, no image, and nothing from a name that isn't text.
+
+A name reaches the page twice: percent-encoded byte by byte in its link, so that the link leads to exactly this file,
+and as text. The text shows what can't be seen, or would rearrange what is (control characters, and the characters
+that override the direction of writing: ``gpj.exe`` would read ``exe.jpg``), by a sign of its own, and stands in
+``<bdi>``, so that a name written from right to left doesn't carry its neighbours along.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from base64 import b64encode
+from hashlib import sha256
+from html import escape
+from urllib.parse import quote_from_bytes
+
+from ktlsserve.http1.folder import Entry, Folder, Order, SortKey, in_order
+from ktlsserve.http1.listing_style import STYLE
+
+CONTENT_TYPE = b"text/html; charset=utf-8"
+
+CONTENT_SECURITY_POLICY = (
+    b"default-src 'none'; style-src 'sha256-%b'; img-src 'self'; base-uri 'none'; form-action 'none'; "
+    b"frame-ancestors 'none'" % b64encode(sha256(STYLE.encode()).digest())
+)
+"""Only this page's own style; images for the site's icon, which browsers ask for. Nothing else, scripts least of all."""
+
+# Names that are the same in a link, in HTML and on the screen: nearly all.
+_PLAIN = re.compile(rb"[0-9A-Za-z_.~-]+")
+
+_REPLACEMENT = "\ufffd"
+_UNSEEN = (
+    {code: chr(0x2400 + code) for code in range(0x20)}
+    | {0x7F: "\u2421"}
+    | dict.fromkeys(range(0x80, 0xA0), _REPLACEMENT)
+    # Line and paragraph separators; embeddings, overrides and isolates of direction (Unicode standard annex 9).
+    | dict.fromkeys((0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A)), _REPLACEMENT)
+)
+_UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+_COLUMNS = {SortKey.NAME: "Name", SortKey.SIZE: "Size", SortKey.TIME: "Modified (UTC)"}
+_FIRST_S, _LAST_S = -62_135_596_800, 253_402_300_799
+
+
+def listing_html(folder: Folder, order: Order) -> bytes:
+    """Return the page that lists ``folder`` in ``order``, for a URL that ends in a slash; UTF-8.
+
+    All its links are relative: the page works under any prefix that a proxy adds.
+    """
+    where = escape(shown_name(b"/%b/" % folder.path if folder.path else b"/"))
+    rows = [_row(entry) for entry in in_order(folder, order)]
+    if folder.path:
+        rows.insert(0, '<tr class="d u"><td><a href="../">Parent folder</a></td><td></td><td></td></tr>')
+    page = [
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        f"<title>Index of {where}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n",
+        f'<nav aria-label="Path">{_breadcrumbs(folder.path)}</nav>\n<main>\n<h1>Index of <bdi>{where}</bdi></h1>\n',
+        _note(folder),
+        f"<table>\n<thead>\n<tr>{_headings(order)}</tr>\n</thead>\n<tbody>\n",
+        *rows,
+        "</tbody>\n</table>\n</main>\n</body>\n</html>\n",
+    ]
+    return "".join(page).encode()
+
+
+def shown_name(name: bytes) -> str:
+    """Return a name as text to be read: bytes that aren't UTF-8 and characters that can't be seen have signs."""
+    return name.decode("utf-8", "replace").translate(_UNSEEN)
+
+
+def relative_link(entry: Entry) -> str:
+    """Return the link from a listing to one of its entries, folders with a slash at the end.
+
+    Every byte but the unreserved ones of RFC 3986 section 2.3 is percent-encoded, and the link starts with ``./``:
+    whatever the name, it can't be taken for another scheme, host, query or fragment.
+    """
+    return f"./{quote_from_bytes(entry.name, '')}{'/' if entry.is_folder else ''}"
+
+
+def human_size(size_bytes: int) -> str:
+    """Return a size with two or three digits and its binary unit: ``999 B``, ``1.4 KiB``, ``213 MiB``."""
+    if size_bytes < 1000:
+        return f"{size_bytes} B"
+    size = float(size_bytes)
+    unit = "B"
+    for unit in _UNITS:  # noqa: B007  (the unit that it stops at is what is wanted)
+        size /= 1024
+        if size < 999.5:
+            break
+    return f"{size:.1f} {unit}" if size < 9.95 else f"{size:.0f} {unit}"
+
+
+def utc_time(mtime_ns: int) -> tuple[str, str]:
+    """Return a date and a time of day of ISO 8601 in UTC; times outside of the years 1 to 9999 become the nearest."""
+    t = time.gmtime(min(max(mtime_ns // 1_000_000_000, _FIRST_S), _LAST_S))
+    return f"{t.tm_year:04}-{t.tm_mon:02}-{t.tm_mday:02}", f"{t.tm_hour:02}:{t.tm_min:02}:{t.tm_sec:02}"
+
+
+def _row(entry: Entry) -> str:
+    if _PLAIN.fullmatch(entry.name):
+        text = entry.name.decode()
+        link = f"./{text}/" if entry.is_folder else f"./{text}"
+    else:
+        text = escape(shown_name(entry.name))
+        link = relative_link(entry)
+    day, clock = utc_time(entry.mtime_ns)
+    when = f'<time datetime="{day}T{clock}Z">{day}<span> {clock}</span></time>'
+    if entry.is_folder:
+        return f'<tr class="d"><td><a href="{link}"><bdi>{text}</bdi>/</a></td><td></td><td>{when}</td></tr>\n'
+    size = f'<data value="{entry.size}" title="{entry.size:,} bytes">{human_size(entry.size)}</data>'
+    return f'<tr><td><a href="{link}"><bdi>{text}</bdi></a></td><td>{size}</td><td>{when}</td></tr>\n'
+
+
+def _headings(order: Order) -> str:
+    """Return the head of the table: a link on each column that sorts by it, or the other way round."""
+    cells = []
+    for key, title in _COLUMNS.items():
+        if key is order.key:
+            way = "descending" if order.descending else "ascending"
+            there = Order(key, not order.descending)
+            cells.append(f'<th scope="col" aria-sort="{way}"><a href="?{escape(there.query())}">{title}</a></th>')
+        else:
+            # The largest and the newest are what one looks for.
+            there = Order(key, descending=key is not SortKey.NAME)
+            cells.append(f'<th scope="col"><a href="?{escape(there.query())}">{title}</a></th>')
+    return "".join(cells)
+
+
+def _breadcrumbs(path: bytes) -> str:
+    names = path.split(b"/") if path else []
+    crumbs = [f'<a href="{"../" * len(names) or "./"}">Top</a>']
+    for depth, name in enumerate(names, start=1):
+        text = f"<bdi>{escape(shown_name(name))}</bdi>"
+        up = "../" * (len(names) - depth)
+        crumbs.append(f'<a href="{up}">{text}</a>' if up else f'<span aria-current="page">{text}</span>')
+    return " / ".join(crumbs)
+
+
+def _note(folder: Folder) -> str:
+    """Say what is here in all, or that not all of it is shown."""
+    folders = sum(entry.is_folder for entry in folder.entries)
+    files = len(folder.entries) - folders
+    if not folder.complete:
+        shown = f"{len(folder.entries):,}"
+        return f'<p class="n" role="note">There is more in this folder than the {shown} entries shown here.</p>\n'
+    parts = []
+    if folders:
+        parts.append(f"{folders:,} folder{'s' * (folders != 1)}")
+    if files:
+        size = human_size(sum(entry.size for entry in folder.entries if not entry.is_folder))
+        parts.append(f"{files:,} file{'s' * (files != 1)}, {size}")
+    return f"<p>{', '.join(parts) or 'Nothing here.'}</p>\n"

@@ -1,0 +1,94 @@
+"""From a target to the open file that represents it: the file itself, an index, a compressed sibling.
+
+Whoever gets a :class:`Representation` owns one use of its file; what was opened on the way and isn't returned has been
+released.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ktlsserve.errors import RequestError
+from ktlsserve.http1.negotiation import SUFFIXES
+from ktlsserve.http1.reply import ServedFile
+from ktlsserve.http1.target import Target
+
+
+class FileOpener(Protocol):
+    """Opens what a path beneath the root names; :class:`ktlsserve.files.root.Root` is one."""
+
+    def open(self, path: bytes) -> ServedFile:
+        """Return an open regular file or directory, used once; raise RequestError (403, 404, 500 or 503)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """An open file to send; ``path`` names the file without its coding, ``coding`` is what it is compressed with."""
+
+    file: ServedFile
+    path: bytes
+    coding: bytes | None = None
+
+    @property
+    def etag(self) -> bytes:
+        """A strong entity-tag that differs from those of the same content in other codings (RFC 9110 8.8.3.3).
+
+        The file's own tag would do, were it not that a sibling may have the same time and, by chance, the same size.
+        """
+        if self.coding is None:
+            return self.file.etag
+        return b'%b-%b"' % (self.file.etag[:-1], self.coding)
+
+
+def open_target(files: FileOpener, target: Target, index_names: Sequence[bytes]) -> Representation | None:
+    """Open what ``target`` means; None where it names a folder without a slash at its end.
+
+    Raises RequestError as the opener does, and 404 for a folder in which no index is a file: it looks the same as a
+    folder that doesn't exist.
+    """
+    if not target.directory:
+        file = files.open(target.path)
+        if not file.is_directory:
+            return Representation(file, target.path)
+        file.release()
+        return None
+    for name in index_names:
+        path = b"%b/%b" % (target.path, name) if target.path else name
+        index = _open_if_there(files, path, missing=(404,))
+        if index is not None:
+            return Representation(index, path)
+    raise RequestError(404, "no index")
+
+
+def open_sibling(files: FileOpener, plain: Representation, codings: Sequence[bytes]) -> Representation:
+    """Return the first sibling of ``plain`` in one of ``codings`` that exists, in exchange; otherwise ``plain``.
+
+    A sibling that may not be read is as good as none, for the plain file is there. Raises RequestError, having
+    released ``plain``, where the opener fails otherwise.
+    """
+    for coding in codings:
+        try:
+            file = _open_if_there(files, plain.path + SUFFIXES[coding], missing=(403, 404))
+        except RequestError:
+            plain.file.release()
+            raise
+        if file is not None:
+            plain.file.release()
+            return Representation(file, plain.path, coding)
+    return plain
+
+
+def _open_if_there(files: FileOpener, path: bytes, missing: Sequence[int]) -> ServedFile | None:
+    """Open a regular file; None for a folder and where the opener says one of the ``missing`` statuses."""
+    try:
+        file = files.open(path)
+    except RequestError as error:
+        if error.status not in missing:
+            raise
+        return None
+    if not file.is_directory:
+        return file
+    file.release()
+    return None

@@ -1,0 +1,53 @@
+"""Which phase an event or a timeout belongs to."""
+
+from __future__ import annotations
+
+import logging
+import select
+from typing import TYPE_CHECKING
+
+from ktlsserve.worker import closing, handshaking, requests, sending
+from ktlsserve.worker.connection import Connection, Timeout
+from ktlsserve.worker.states import State
+
+if TYPE_CHECKING:
+    from ktlsserve.worker.loop import Worker
+
+logger = logging.getLogger(__name__)
+
+# A broken connection is found out by sending.
+_WRITABLE = select.EPOLLOUT | select.EPOLLERR | select.EPOLLHUP
+
+
+def on_event(worker: Worker, conn: Connection, events: int) -> None:
+    """Hand an event to the phase that the connection is in."""
+    state = conn.state
+    if state in (State.IDLE, State.HEAD, State.BODY):
+        requests.receive(worker, conn)
+    elif state is State.SENDING:
+        if events & select.EPOLLIN:
+            requests.receive(worker, conn)
+        if events & _WRITABLE and conn.state is State.SENDING:
+            requests.continue_sending(worker, conn)
+    elif state is State.HANDSHAKE:
+        handshaking.continue_handshake(worker, conn)
+    elif state is State.FLUSHING:
+        if events & (select.EPOLLERR | select.EPOLLHUP):
+            closing.abort(worker, conn)
+        else:
+            closing.check_flushed(worker, conn)
+    elif state is State.LINGERING:
+        closing.discard_input(worker, conn)
+
+
+def on_timeout(worker: Worker, conn: Connection, kind: Timeout) -> None:
+    """End a connection whose time is up."""
+    logger.debug("%s: %s timeout in state %s", conn.peer, kind.name.lower(), conn.state.name)
+    if kind is Timeout.HEAD:
+        requests.time_out_head(worker, conn)
+    elif kind is Timeout.IDLE:
+        closing.begin_close(worker, conn)
+    elif kind is Timeout.SEND:
+        sending.time_out_send(worker, conn)
+    else:
+        closing.abort(worker, conn)

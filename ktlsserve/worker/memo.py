@@ -1,0 +1,155 @@
+"""Finished replies, found by the bytes of a request's head.
+
+Theory of operation
+-------------------
+A reply depends on what ``request_key`` keeps of a head and on the files that were opened for it, and its Date on the
+second. So a reply once made is made again by exchanging 29 bytes, for as long as its files are known to be unchanged
+(``FileCache``: the same epoch, before ``horizon_s``).
+
+Two books lead to the same entry: by the raw head, which is one look-up for the client that repeats itself; and by the
+key, for heads that differ in fields that don't matter. Both are bounded, and simply emptied when full: what is asked
+for often is back at once, and no book-keeping is paid for on a hit.
+
+A small file's bytes are kept with the head, to leave in one call: cheaper than send and sendfile up to the threshold
+that was measured. Larger ones are slices of an open file. An entry owns no reference to it, and is not used once the
+cache has let go of the file.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ktlsserve.files.cache import FileCache
+from ktlsserve.files.open_file import OpenFile
+from ktlsserve.http1.dates import format_http_date
+from ktlsserve.http1.reply import FileSlice, Reply
+from ktlsserve.http1.request import BodyKind, HeadLimits, Request
+from ktlsserve.http1.request_key import RequestKey, request_key
+
+_DATE_BYTES = 29
+# Heads of browsers have 300 to 1000 bytes; who sends more is not helped by what would crowd out the others.
+_LONGEST_HEAD_BYTES = 2048
+_MOST_ENTRIES = 4096
+
+
+class FinishedReply:
+    """A reply that can be sent again.
+
+    ``wire`` is its head dated ``second``, with the body behind it unless ``file`` is set: then ``count`` bytes from
+    ``offset`` of that file follow.
+    """
+
+    __slots__ = (
+        "_after",
+        "_before",
+        "body_bytes",
+        "count",
+        "epoch",
+        "file",
+        "offset",
+        "second",
+        "status",
+        "valid_until_s",
+        "wire",
+    )  # fmt: skip
+
+    def __init__(self, reply: Reply, body: bytes, part: FileSlice | None) -> None:
+        date_at = reply.head.index(b"\r\n") + len(b"\r\nDate: ")
+        self._before = reply.head[:date_at]
+        self._after = reply.head[date_at + _DATE_BYTES :] + body
+        self.body_bytes = reply.body_bytes
+        self.status = reply.status
+        self.file: OpenFile | None = None
+        if part is not None and isinstance(part.file, OpenFile):
+            self.file = part.file
+        self.offset = part.offset if part is not None else 0
+        self.count = part.count if part is not None else 0
+        self.second = -1
+        self.wire = b""
+        self.epoch = -1
+        self.valid_until_s = 0.0
+
+    def date(self, clock_s: int) -> None:
+        """Make ``wire`` say what second it is."""
+        self.second = clock_s
+        self.wire = self._before + format_http_date(clock_s) + self._after
+
+    def rest(self, sent_bytes: int) -> Reply:
+        """Return what is left of the reply after ``sent_bytes``, as a reply that has its own use of the file."""
+        body: tuple[bytes | FileSlice, ...] = ()
+        sent_of_file = max(0, sent_bytes - len(self.wire))
+        if self.file is not None and sent_of_file < self.count:
+            body = (FileSlice(self.file.retain(), self.offset + sent_of_file, self.count - sent_of_file),)
+        return Reply(self.status, self.wire[sent_bytes:], body, close=False, body_bytes=self.body_bytes)
+
+
+class Memo:
+    """The finished replies of one worker, of files opened through ``cache``."""
+
+    __slots__ = ("_by_head", "_by_key", "_cache", "_limits", "_small_bytes")
+
+    def __init__(self, cache: FileCache, limits: HeadLimits, small_bytes: int) -> None:
+        self._cache = cache
+        self._small_bytes = small_bytes
+        self._limits = limits
+        self._by_head: dict[bytes, FinishedReply] = {}
+        self._by_key: dict[RequestKey, FinishedReply] = {}
+
+    def find(self, head: bytes, now_s: float) -> FinishedReply | None:
+        """Return the finished reply to exactly these bytes, if it may still be sent."""
+        finished = self._by_head.get(head)
+        return finished if finished is not None and self._may_be_sent(finished, now_s) else None
+
+    def find_by_key(self, head: bytes, now_s: float) -> FinishedReply | None:
+        """Return the finished reply to a head that differs from a known one in nothing that matters.
+
+        ``head`` is a whole one; it is known from now on.
+        """
+        key = request_key(head, self._limits)
+        finished = self._by_key.get(key) if key is not None else None
+        if finished is None or not self._may_be_sent(finished, now_s):
+            return None
+        self._enter_head(head, finished)
+        return finished
+
+    def keep(self, head: bytes, request: Request, reply: Reply) -> None:
+        """Keep a reply just made from ``head``, if it is of a kind that can be sent again.
+
+        Its files must still be open: what was opened for it since ``cache.horizon_s`` was reset decides how long it is
+        good.
+        """
+        if reply.close or len(reply.body) > 1 or request.body.kind is not BodyKind.NONE:
+            return
+        key = request_key(head, self._limits)
+        if key is None:
+            return
+        part = reply.body[0] if reply.body else b""
+        if isinstance(part, bytes):
+            finished = FinishedReply(reply, part, None)
+        elif part.count <= self._small_bytes:
+            content = os.pread(part.file.fd, part.count, part.offset)
+            if len(content) != part.count:
+                return
+            finished = FinishedReply(reply, content, None)
+        else:
+            finished = FinishedReply(reply, b"", part)
+        finished.epoch = self._cache.epoch
+        finished.valid_until_s = self._cache.horizon_s
+        if len(self._by_key) >= _MOST_ENTRIES:
+            self._by_key.clear()
+        self._by_key[key] = finished
+        self._enter_head(head, finished)
+
+    def _may_be_sent(self, finished: FinishedReply, now_s: float) -> bool:
+        return (
+            finished.epoch == self._cache.epoch
+            and now_s < finished.valid_until_s
+            and (finished.file is None or not finished.file.closed)
+        )
+
+    def _enter_head(self, head: bytes, finished: FinishedReply) -> None:
+        if len(head) > _LONGEST_HEAD_BYTES:
+            return
+        if len(self._by_head) >= _MOST_ENTRIES:
+            self._by_head.clear()
+        self._by_head[head] = finished

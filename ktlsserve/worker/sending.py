@@ -1,0 +1,91 @@
+"""The sending phase: a reply to its sender, slice by slice, for as long as the client takes it."""
+
+from __future__ import annotations
+
+import logging
+import select
+from typing import TYPE_CHECKING
+
+from ktlsserve.errors import FileTruncated, HandoverError
+from ktlsserve.kernel.ktls import unsent_bytes
+from ktlsserve.worker.closing import abort
+from ktlsserve.worker.connection import Connection, Timeout
+from ktlsserve.worker.memo import FinishedReply
+from ktlsserve.worker.outbox import Progress
+from ktlsserve.worker.states import State
+
+if TYPE_CHECKING:
+    from ktlsserve.worker.loop import Worker
+
+logger = logging.getLogger(__name__)
+
+
+def send_reply(worker: Worker, conn: Connection) -> bool:
+    """Send a slice of the reply; return whether it is complete and the connection still there."""
+    outbox, sender = conn.outbox, conn.sender
+    if outbox is None or sender is None:
+        raise RuntimeError("there is no reply to send")
+    try:
+        progress = outbox.send(sender, worker.service.limits.slice_bytes)
+    except (FileTruncated, HandoverError) as error:
+        logger.warning("%s: connection aborted: %s", conn.peer, error)
+        abort(worker, conn)
+        return False
+    except OSError as error:
+        logger.debug("%s: left during a reply: %s", conn.peer, error)
+        abort(worker, conn)
+        return False
+    if progress is Progress.DONE:
+        if conn.reply is not None:
+            worker.reply_sent(conn, conn.reply.status, conn.reply.body_bytes)
+        conn.outbox = None
+        return True
+    if conn.state is not State.SENDING:
+        conn.move(State.SENDING)
+        watch_while_sending(worker, conn)
+    _expect_progress(worker, conn)
+    return False
+
+
+def send_finished(worker: Worker, conn: Connection, finished: FinishedReply) -> int:
+    """Send a finished reply as far as one call for each part goes; return the bytes taken, -1 for all of them."""
+    sender, wire, file = conn.sender, finished.wire, finished.file
+    if sender is None:
+        raise RuntimeError("there is nothing to send with")
+    sent = 0
+    try:
+        sent = sender.send(wire, more=file is not None)
+        if file is not None and sent == len(wire):
+            most_bytes = min(finished.count, worker.service.limits.slice_bytes)
+            sent += sender.send_file(file.fd, finished.offset, most_bytes)
+    except BlockingIOError:
+        return sent
+    if sent < len(wire) + finished.count or (sender.holds_ciphertext and sender.flush()):
+        return sent
+    return -1
+
+
+def watch_while_sending(worker: Worker, conn: Connection) -> None:
+    """Wait for room to send; read on too (a KeyUpdate must not wait for the end of a download), within bounds."""
+    room = not conn.input_ended and len(conn.buffer) < worker.service.head_limits.head_bytes
+    worker.watch(conn, select.EPOLLOUT | select.EPOLLIN if room else select.EPOLLOUT)
+
+
+def time_out_send(worker: Worker, conn: Connection) -> None:
+    """End a connection whose client takes nothing; one that has taken any byte has its time anew.
+
+    Room in the send buffer is no measure: epoll tells of it only when a third is free, which takes a slow client long.
+    """
+    before = conn.unsent_bytes
+    _expect_progress(worker, conn)
+    if conn.unsent_bytes >= before:
+        logger.info("%s: connection aborted: the client takes nothing", conn.peer)
+        abort(worker, conn)
+
+
+def _expect_progress(worker: Worker, conn: Connection) -> None:
+    """Start the send timeout, and note what the client has yet to take."""
+    worker.deadlines.set(conn, Timeout.SEND, worker.now_s)
+    held = conn.sender.held_bytes if conn.sender is not None else 0
+    unsent = conn.outbox.unsent_bytes if conn.outbox is not None else 0
+    conn.unsent_bytes = unsent_bytes(conn.sock) + held + unsent

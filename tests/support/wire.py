@@ -1,0 +1,240 @@
+"""One client's connection, with its hand on every byte: sent in any pieces, read when the test likes, ended in any way.
+
+:class:`Wire` is plain TCP, :class:`TlsWire` the same over TLS by Python's ssl between two memory BIOs, so that records
+can be counted, split and held back. ``end`` tells how the server ended the connection. Nothing waits longer than
+LIMIT_S.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+from collections.abc import Callable, Sequence
+from enum import Enum
+from types import TracebackType
+from typing import Self
+
+from tests.support.corpus import Response, parse_responses
+from tests.support.server import Server
+from tests.support.waiting import LIMIT_S
+
+READ_BYTES = 65536
+
+
+class End(Enum):
+    """How a connection ended: in TLS, a FIN without close_notify may be the work of anybody on the way."""
+
+    FIN = "FIN"
+    CLOSE_NOTIFY = "close_notify"
+    RESET = "RST"
+
+
+class Wire:
+    """A plain TCP connection to ``address``; small ``receive_buffer_bytes`` make a reader that the server soon feels."""
+
+    orderly = End.FIN
+
+    def __init__(self, address: tuple[str, int], *, receive_buffer_bytes: int = 0) -> None:
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self.sock = socket.socket(family, socket.SOCK_STREAM)
+        self.end: End | None = None
+        self._unparsed = b""
+        try:
+            if receive_buffer_bytes:
+                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+            # Pieces are pieces.
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.sock.settimeout(LIMIT_S)
+            self.sock.connect(address)
+        except BaseException:
+            self.sock.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def send(self, data: bytes) -> None:
+        """Send ``data`` in one piece (one record, in TLS); raises OSError where the server has reset the connection."""
+        self.sock.sendall(data)
+
+    def receive(self) -> bytes:
+        """Wait for bytes; ``b""`` once the connection has ended, and ``end`` then says how."""
+        if self.end is not None:
+            return b""
+        try:
+            data = self.sock.recv(READ_BYTES)
+        except ConnectionResetError:
+            self.end = End.RESET
+            return b""
+        if not data:
+            self.end = End.FIN
+        return data
+
+    def receive_now(self) -> bytes:
+        """Return what has arrived already, which may be nothing."""
+        self.sock.settimeout(0)
+        try:
+            return self.receive()
+        except BlockingIOError:
+            return b""
+        finally:
+            self.sock.settimeout(LIMIT_S)
+
+    def responses(self, count: int, heads: Sequence[bool] = ()) -> list[Response]:
+        """Wait for ``count`` responses, or fewer if the connection ends; ``heads`` are those that answer a HEAD."""
+        found, rest = parse_responses(self._unparsed, list(heads))
+        while len(found) < count:
+            data = self.receive()
+            if not data:
+                break
+            self._unparsed += data
+            found, rest = parse_responses(self._unparsed, list(heads))
+        self._unparsed = rest
+        return found
+
+    def get(self, path: str, *fields: str, method: str = "GET") -> Response:
+        """Make one request and wait for its response."""
+        self.send(request(path, *fields, method=method))
+        (response,) = self.responses(1, [method == "HEAD"])
+        return response
+
+    def read_to_end(self) -> bytes:
+        """Return all that still comes; ``end`` says what ended it."""
+        pieces = [self._unparsed]
+        self._unparsed = b""
+        while data := self.receive():
+            pieces.append(data)
+        return b"".join(pieces)
+
+    def half_close(self) -> None:
+        """Say that nothing more will be sent."""
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def reset(self) -> None:
+        """Vanish: close with RST."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.sock.close()
+
+    def close(self) -> None:
+        """Close the socket, whatever has been sent or received."""
+        self.sock.close()
+
+
+class TlsWire(Wire):
+    """A TLS connection: ``sock`` carries the records. With ``shake_hands`` False nothing has been said yet."""
+
+    orderly = End.CLOSE_NOTIFY
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        context: ssl.SSLContext,
+        *,
+        receive_buffer_bytes: int = 0,
+        session: ssl.SSLSession | None = None,
+        shake_hands: bool = True,
+    ) -> None:
+        super().__init__(address, receive_buffer_bytes=receive_buffer_bytes)
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname="localhost", session=session)
+        if shake_hands:
+            try:
+                self.shake_hands()
+            except BaseException:
+                self.close()
+                raise
+
+    def shake_hands(self) -> None:
+        """Do the handshake; raises ssl.SSLError where it fails."""
+        while True:
+            try:
+                self.tls.do_handshake()
+            except ssl.SSLWantReadError:
+                self._flush()
+                self._fill()
+            else:
+                self._flush()
+                return
+
+    def send(self, data: bytes) -> None:
+        """Send ``data``, in one record if it fits."""
+        self.tls.write(data)
+        self._flush()
+
+    def seal(self, data: bytes) -> bytes:
+        """Return the record that carries ``data``, for ``sock`` to send in pieces."""
+        self.tls.write(data)
+        return self.outgoing.read()
+
+    def receive(self) -> bytes:
+        """Wait for plaintext; ``b""`` once the connection has ended, and ``end`` then says how."""
+        while self.end is None:
+            try:
+                data = self.tls.read(READ_BYTES)
+            except ssl.SSLWantReadError:
+                try:
+                    self._fill()
+                except ConnectionResetError:
+                    self.end = End.RESET
+                continue
+            except ssl.SSLZeroReturnError:
+                self.end = End.CLOSE_NOTIFY
+                continue
+            except ssl.SSLEOFError:
+                self.end = End.FIN
+                continue
+            if data:
+                return data
+            # SSLObject.read gives b"" for close_notify.
+            self.end = End.CLOSE_NOTIFY
+        return b""
+
+    def half_close(self) -> None:
+        """Send close_notify, then FIN; what the server sends can still be read."""
+        try:
+            self.tls.unwrap()
+        except ssl.SSLWantReadError:
+            pass
+        self._flush()
+        super().half_close()
+
+    def _flush(self) -> None:
+        if data := self.outgoing.read():
+            self.sock.sendall(data)
+
+    def _fill(self) -> None:
+        if data := self.sock.recv(READ_BYTES):
+            self.incoming.write(data)
+        else:
+            self.incoming.write_eof()
+
+
+Dial = Callable[[], Wire]
+
+
+def request(path: str, *fields: str, method: str = "GET") -> bytes:
+    """Write a request's head; ``fields`` are further lines."""
+    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: localhost", *fields, "", ""]).encode("latin-1")
+
+
+def client_context(server: Server) -> ssl.SSLContext:
+    """Return a context that trusts the server's certificate and nothing else."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(server.ca_file)
+    return context
+
+
+def dialer(server: Server, *, receive_buffer_bytes: int = 0, listener: int = 0) -> Dial:
+    """Return what opens a connection to a listener, over TLS if that is what it speaks."""
+    line = server.listening()[listener]
+    address = (line.host.strip("[]"), line.port)
+    if line.scheme == "http":
+        return lambda: Wire(address, receive_buffer_bytes=receive_buffer_bytes)
+    context = client_context(server)
+    return lambda: TlsWire(address, context, receive_buffer_bytes=receive_buffer_bytes)
