@@ -25,7 +25,8 @@ _VERSION_NUMBER = {TlsVersion.TLS1_2: SSL.TLS1_2_VERSION, TlsVersion.TLS1_3: SSL
 _SESSION_ID_CONTEXT = b"ktlsserve"
 # SSL_CTX_set_mode(3); pyOpenSSL sets it on every context and has no name for it.
 _MODE_ENABLE_PARTIAL_WRITE = 1
-_HTTP_1_1 = b"http/1.1"
+# Registered ALPN protocol ids (RFC 7301 section 6), in order of preference.
+_PROTOCOLS = (b"http/1.1", b"http/1.0")
 
 # Whoever holds a connection's application secrets holds the connection, so nothing but these two lines is kept.
 _CLIENT_SECRET = b"CLIENT_TRAFFIC_SECRET_0"
@@ -137,9 +138,10 @@ def _use_chain(context: SSL.Context, chain: CertificateChain) -> None:
 
 
 def _select_protocol(_connection: SSL.Connection, offered: list[bytes]) -> bytes:
-    if _HTTP_1_1 not in offered:
-        raise NoCommonProtocol(f"ALPN offers {b', '.join(offered)!r}, but not http/1.1")
-    return _HTTP_1_1
+    for protocol in _PROTOCOLS:
+        if protocol in offered:
+            return protocol
+    raise NoCommonProtocol(f"ALPN offers {b', '.join(offered)!r}, but not http/1.1")
 
 
 def _capture_secret(connection: SSL.Connection, line: bytes) -> None:

@@ -117,7 +117,7 @@ def _receiver(sock: socket.socket, handshake: Handshake, keys: KernelKeys, plan:
         else:
             return KernelReceiver(sock, keys)
     discard = partial(discard_output, handshake.connection)
-    return OpensslReceiver(sock, handshake.connection, discard, plan.max_key_updates)
+    return OpensslReceiver(sock, handshake.connection, discard, plan.max_key_updates, keys.note_key_update)
 
 
 def _in_userspace(sock: socket.socket, handshake: Handshake, plan: HandoverPlan) -> Halves:

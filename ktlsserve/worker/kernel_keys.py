@@ -123,6 +123,15 @@ class KernelKeys:
             self.update_owed = True
         return True
 
+    def note_key_update(self) -> None:
+        """Note that OpenSSL, which receives here, has read a KeyUpdate.
+
+        Whether it asks for ours can't be seen from outside, so ours is sent in any case, which is always allowed. A
+        kernel that can't change keys goes on with the old one: clients are known to tolerate it.
+        """
+        if self._tx_secret is not None:
+            self.update_owed = True
+
     @staticmethod
     def _decline(*, requested: bool) -> bool:
         reason = "the peer sent KeyUpdate, and this kernel can't change keys (Linux 6.14 and later can)"

@@ -129,42 +129,52 @@ def _check_alert(content: bytes) -> None:
         raise PeerViolation(f"the peer sent alert {content[1]}")
 
 
-class KeyUpdateBudget:
-    """How many KeyUpdates OpenSSL may still read on a connection."""
+class KeyUpdateWatch:
+    """Notices each KeyUpdate that OpenSSL reads: counts it off ``left``, and calls ``note``."""
 
-    __slots__ = ("left",)
+    __slots__ = ("left", "note")
 
-    def __init__(self, left: int) -> None:
+    def __init__(self, left: int, note: Callable[[], None] | None) -> None:
         self.left = left
+        self.note = note
 
 
-def _count_key_update(connection: SSL.Connection, where: int, _value: int) -> None:
-    """Count; this runs in a C callback, so ``recv`` raises."""
+def _watch_key_update(connection: SSL.Connection, where: int, _value: int) -> None:
+    """Notice a KeyUpdate; this runs in a C callback, so it is ``recv`` that raises."""
     if where & _SSL_CB_LOOP and connection.get_state_string() == _READ_KEY_UPDATE_STATE:
-        connection.get_app_data().left -= 1
+        watch: KeyUpdateWatch = connection.get_app_data()
+        watch.left -= 1
+        if watch.note is not None:
+            watch.note()
 
 
 class OpensslReceiver:
     """OpenSSL decrypts what the socket yields.
 
     ``emit`` takes what OpenSSL puts out while reading (an answer to a KeyUpdate): the fallback's sender passes it on;
-    where the kernel sends, it must be dropped, because OpenSSL's sending key is the kernel's.
+    where the kernel sends, it must be dropped, because OpenSSL's sending key is the kernel's. ``note_key_update`` is
+    then called for each KeyUpdate of the peer's, since OpenSSL's answer to it is among what is dropped.
     """
 
     __slots__ = ("_connection", "_emit", "_key_updates", "_sock", "buffered")
 
     def __init__(
-        self, sock: socket.socket, connection: SSL.Connection, emit: Callable[[], None], max_key_updates: int
+        self,
+        sock: socket.socket,
+        connection: SSL.Connection,
+        emit: Callable[[], None],
+        max_key_updates: int,
+        note_key_update: Callable[[], None] | None = None,
     ) -> None:
         self._sock = sock
         self._connection = connection
         self._emit = emit
-        self._key_updates = KeyUpdateBudget(max_key_updates)
+        self._key_updates = KeyUpdateWatch(max_key_updates, note_key_update)
         # The handshake may have read further than its own end.
         self.buffered = True
         # Not a method of this object: OpenSSL's would then hold what holds it, for the garbage collector to find.
         connection.set_app_data(self._key_updates)
-        connection.set_info_callback(_count_key_update)
+        connection.set_info_callback(_watch_key_update)
 
     def recv(self, max_bytes: int, /) -> bytes:
         """Return decrypted bytes, reading from the socket as often as it takes."""

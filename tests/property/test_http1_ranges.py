@@ -59,9 +59,9 @@ def test_no_field_raises_and_nothing_lies_outside(value: bytes, size: int) -> No
         assert part.offset + part.count <= size
 
 
-@given(st.lists(SPECS, min_size=MAX_RANGES + 1, max_size=MAX_RANGES + 5), SIZES)
-def test_too_many_ranges_get_the_whole(specs: list[bytes], size: int) -> None:
-    assert select_ranges(b"bytes=" + b",".join(specs), size) is None
+@given(SPECS, st.integers(MAX_RANGES + 1, 4 * MAX_RANGES), SIZES)
+def test_too_many_ranges_get_the_whole(spec: bytes, number: int, size: int) -> None:
+    assert select_ranges(b"bytes=" + b",".join([spec] * number), size) is None
 
 
 @given(st.binary(min_size=1, max_size=60), SETS)

@@ -11,6 +11,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from enum import Enum
 from types import TracebackType
 from typing import Self
@@ -31,7 +32,7 @@ class End(Enum):
 
 
 class Wire:
-    """A plain TCP connection to ``address``; small ``receive_buffer_bytes`` make a reader that the server soon feels."""
+    """A plain TCP connection to ``address``; with small ``receive_buffer_bytes`` the server soon feels a slow reader."""
 
     orderly = End.FIN
 
@@ -47,9 +48,12 @@ class Wire:
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.sock.settimeout(LIMIT_S)
             self.sock.connect(address)
+            host, port = self.sock.getsockname()[:2]
         except BaseException:
             self.sock.close()
             raise
+        # How the server's log calls this connection.
+        self.name = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def __enter__(self) -> Self:
         return self
@@ -197,10 +201,8 @@ class TlsWire(Wire):
 
     def half_close(self) -> None:
         """Send close_notify, then FIN; what the server sends can still be read."""
-        try:
+        with suppress(ssl.SSLWantReadError):
             self.tls.unwrap()
-        except ssl.SSLWantReadError:
-            pass
         self._flush()
         super().half_close()
 

@@ -51,10 +51,9 @@ def test_a_machine_with_the_fast_driver(tmp_path: Path) -> None:
 def test_the_slow_template_where_the_cpu_could_do_better(tmp_path: Path) -> None:
     found = examine(tmp_path, "speed", cpuinfo=X86, crypto=TEMPLATE, **AESNI_INSTALLED)
     assert found["speed.cpu"].status is Status.OK
-    for name in ("speed.driver", "speed.module"):
-        assert found[name].status is Status.WARN
-        assert found[name].cure.startswith("modprobe aesni_intel")
-    assert found["speed.module"].detail == "installed, not loaded"
+    assert found["speed.driver"].status is Status.WARN
+    assert found["speed.driver"].cure.startswith("modprobe aesni_intel")
+    assert (found["speed.module"].status, found["speed.module"].detail) == (Status.INFO, "installed, not loaded")
 
 
 def test_a_cpu_without_aes_is_not_told_to_load_a_module(tmp_path: Path) -> None:
@@ -168,9 +167,9 @@ NEEDED = Limits().connections * 2 + 64
 @pytest.mark.parametrize(
     ("soft", "hard", "status", "detail"),
     [
-        (1024, 524288, Status.WARN, "soft 1024, hard 524288"),
+        (1024, 524288, Status.OK, "soft 1024, hard 524288"),
         (NEEDED - 1, NEEDED - 1, Status.WARN, f"soft {NEEDED - 1}, hard {NEEDED - 1}"),
-        (NEEDED, 1048576, Status.OK, f"soft {NEEDED}, hard 1048576"),
+        (1024, NEEDED, Status.OK, f"soft 1024, hard {NEEDED}"),
         (resource.RLIM_INFINITY, resource.RLIM_INFINITY, Status.OK, "soft unlimited, hard unlimited"),
     ],
 )
