@@ -14,40 +14,32 @@ import stat
 
 from ktlsserve.errors import RequestError
 from ktlsserve.http1.folder import Entry, Folder
+from ktlsserve.http1.reply import ServedFile
 from ktlsserve.http1.representation import FileOpener
 
 # What ktlsserve.http1.target refuses in a segment; slashes can't be in a name.
-_UNREACHABLE = re.compile(rb"\.|.*[\x00-\x1f\x7f]", re.DOTALL)
+_UNREACHABLE = re.compile(rb"\.|[^\x00-\x1f\x7f]*[\x00-\x1f\x7f]")
 
 
 class FolderReader:
-    """Reads folders through ``files``, at most ``most`` entries of each.
+    """Reads folders that are open, at most ``most`` entries of each; ``links`` opens what symbolic links lead to.
 
     Entries that aren't listed count too, so ``most`` bounds the time and the memory that a folder takes however many
     entries it has. Which of more they are is up to the file system.
     """
 
-    def __init__(self, files: FileOpener, most: int) -> None:
-        self._files = files
+    def __init__(self, links: FileOpener, most: int) -> None:
+        self._links = links
         self._most = most
 
-    def read(self, path: bytes) -> Folder:
-        """Return what the folder at ``path`` holds, in no order.
+    def read(self, file: ServedFile, path: bytes) -> Folder:
+        """Return what the folder that is open as ``file`` and lies at ``path`` holds, in no order.
 
-        Raises RequestError: 404 if it is no folder, or as the opener does (403 for one that may not be read).
+        Raises RequestError where links can't be opened for want of descriptors or memory (503).
         """
-        file = self._files.open(path)
-        try:
-            if not file.is_directory:
-                raise RequestError(404, "not a folder")
-            return self._read(file.fd, path)
-        finally:
-            file.release()
-
-    def _read(self, fd: int, path: bytes) -> Folder:
         entries: list[Entry] = []
         # scandir works on a copy of the descriptor, which shares its position, and rewinds it at the end.
-        with os.scandir(fd) as items:
+        with os.scandir(file.fd) as items:
             for number, item in enumerate(items):
                 if number == self._most:
                     return Folder(path, tuple(entries), complete=False)
@@ -61,7 +53,7 @@ class FolderReader:
 
     def _linked(self, folder: bytes, name: bytes) -> Entry | None:
         try:
-            file = self._files.open(b"%b/%b" % (folder, name) if folder else name)
+            file = self._links.open(b"%b/%b" % (folder, name) if folder else name)
         except RequestError as error:
             if error.status not in (403, 404):
                 raise

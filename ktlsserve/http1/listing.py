@@ -17,7 +17,8 @@ from ktlsserve.http1 import listing_html, listing_json
 from ktlsserve.http1.accept import media_weight
 from ktlsserve.http1.conditionals import Precondition, evaluate_preconditions
 from ktlsserve.http1.folder import Folder, Order, parse_order
-from ktlsserve.http1.reply import Fields, Reply, ReplyTerms, make_reply
+from ktlsserve.http1.reply import Fields, Reply, ReplyTerms, ServedFile, make_reply
+from ktlsserve.http1.representation import FileOpener
 from ktlsserve.http1.request import Request
 from ktlsserve.http1.target import Target
 
@@ -35,10 +36,10 @@ _INCOMPLETE = (b"Listing-Complete", b"?0")
 
 
 class FolderReader(Protocol):
-    """Reads folders beneath the root; :class:`ktlsserve.files.listing.FolderReader` is one."""
+    """Reads folders; :class:`ktlsserve.files.listing.FolderReader` is one."""
 
-    def read(self, path: bytes) -> Folder:
-        """Return what the folder at ``path`` holds; raise RequestError as an opener does, 404 if it is no folder."""
+    def read(self, file: ServedFile, path: bytes) -> Folder:
+        """Return what the folder that is open as ``file`` and lies at ``path`` holds; may raise RequestError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +70,21 @@ class Listings:
         self._used_bytes = 0
         self._kept: OrderedDict[_Question, tuple[Page, int]] = OrderedDict()
 
-    def reply(self, request: Request, target: Target, terms: ReplyTerms) -> Reply:
-        """Answer a GET or HEAD for the folder at ``target``, whose URL ended in a slash.
+    def reply(self, request: Request, target: Target, files: FileOpener, terms: ReplyTerms) -> Reply:
+        """Answer a GET or HEAD for the folder at ``target``, whose URL ended in a slash, opening it by ``files``.
 
         The entity-tags of preconditions are evaluated. A listing has no time of modification, so their dates are
         ignored (RFC 9110 sections 13.1.3 and 13.1.4), and so is Range, as any server may. Raises RequestError as the
-        reader does, and 412.
+        opener and the reader do, 404 for what is no folder, and 412.
         """
-        page = self._page(_Question(target.path, parse_order(target.query), prefers_json(request)), terms.now_s)
+        question = _Question(target.path, parse_order(target.query), prefers_json(request))
+        file = files.open(target.path)
+        try:
+            if not file.is_directory:
+                raise RequestError(404, "not a folder")
+            page = self._page(question, file, terms.now_s)
+        finally:
+            file.release()
         undated = tuple(field for field in request.headers if field[0] not in _DATE_CONDITIONS)
         verdict = evaluate_preconditions(replace(request, headers=undated), page.etag, 0, terms.now_s)
         if verdict is Precondition.FAILED:
@@ -86,12 +94,12 @@ class Listings:
             return make_reply(304, terms, fields)
         return make_reply(200, terms, (*page.fields, *fields), (page.body,))
 
-    def _page(self, question: _Question, now_s: int) -> Page:
+    def _page(self, question: _Question, file: ServedFile, now_s: int) -> Page:
         last, made_s = self._kept.get(question, (None, 0))
         if last is not None and made_s == now_s:
             self._kept.move_to_end(question)
             return last
-        page = make_page(self._reader.read(question.path), question.order, as_json=question.as_json)
+        page = make_page(self._reader.read(file, question.path), question.order, as_json=question.as_json)
         if page == last:
             # The same object as the replies that are still being sent.
             page = last

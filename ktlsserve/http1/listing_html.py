@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 import time
 from base64 import b64encode
+from functools import lru_cache
 from hashlib import sha256
 from html import escape
-from urllib.parse import quote_from_bytes
 
 from ktlsserve.http1.folder import Entry, Folder, Order, SortKey, in_order
 from ktlsserve.http1.listing_style import STYLE
@@ -24,10 +24,13 @@ CONTENT_SECURITY_POLICY = (
     b"default-src 'none'; style-src 'sha256-%b'; img-src 'self'; base-uri 'none'; form-action 'none'; "
     b"frame-ancestors 'none'" % b64encode(sha256(STYLE.encode()).digest())
 )
-"""Only this page's own style; images for the site's icon, which browsers ask for. Nothing else, scripts least of all."""
+"""Only this page's own style, and images for the site's icon, which browsers ask for."""
 
 # Names that are the same in a link, in HTML and on the screen: nearly all.
 _PLAIN = re.compile(rb"[0-9A-Za-z_.~-]+")
+
+# What each byte is in a link: the unreserved ones of RFC 3986 section 2.3 themselves.
+_IN_LINK = [chr(byte) if _PLAIN.fullmatch(bytes((byte,))) else f"%{byte:02X}" for byte in range(256)]
 
 _REPLACEMENT = "\ufffd"
 _UNSEEN = (
@@ -38,7 +41,20 @@ _UNSEEN = (
     | dict.fromkeys((0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A)), _REPLACEMENT)
 )
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+_HEAD = """\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>Index of {where}</title>
+<style>{style}</style>
+</head>
+<body>
+"""
 _COLUMNS = {SortKey.NAME: "Name", SortKey.SIZE: "Size", SortKey.TIME: "Modified (UTC)"}
+_TWO = [f"{number:02}" for number in range(60)]
 _FIRST_S, _LAST_S = -62_135_596_800, 253_402_300_799
 
 
@@ -50,33 +66,32 @@ def listing_html(folder: Folder, order: Order) -> bytes:
     where = escape(shown_name(b"/%b/" % folder.path if folder.path else b"/"))
     rows = [_row(entry) for entry in in_order(folder, order)]
     if folder.path:
-        rows.insert(0, '<tr class="d u"><td><a href="../">Parent folder</a></td><td></td><td></td></tr>')
-    page = [
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        f"<title>Index of {where}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n",
+        rows.insert(0, '<tr class="d u"><td><a href="../">Parent folder</a></td><td></td><td></td></tr>\n')
+    page = (
+        _HEAD.format(where=where, style=STYLE),
         f'<nav aria-label="Path">{_breadcrumbs(folder.path)}</nav>\n<main>\n<h1>Index of <bdi>{where}</bdi></h1>\n',
         _note(folder),
         f"<table>\n<thead>\n<tr>{_headings(order)}</tr>\n</thead>\n<tbody>\n",
         *rows,
         "</tbody>\n</table>\n</main>\n</body>\n</html>\n",
-    ]
+    )
     return "".join(page).encode()
 
 
 def shown_name(name: bytes) -> str:
     """Return a name as text to be read: bytes that aren't UTF-8 and characters that can't be seen have signs."""
-    return name.decode("utf-8", "replace").translate(_UNSEEN)
+    text = name.decode("utf-8", "replace")
+    # The quick check also stops at characters that are left alone, such as the joiners of emoji.
+    return text if text.isprintable() else text.translate(_UNSEEN)
 
 
 def relative_link(entry: Entry) -> str:
     """Return the link from a listing to one of its entries, folders with a slash at the end.
 
-    Every byte but the unreserved ones of RFC 3986 section 2.3 is percent-encoded, and the link starts with ``./``:
-    whatever the name, it can't be taken for another scheme, host, query or fragment.
+    Every byte that isn't unreserved is percent-encoded, and the link starts with ``./``: whatever the name, it can't
+    be taken for another scheme, host, query or fragment.
     """
-    return f"./{quote_from_bytes(entry.name, '')}{'/' if entry.is_folder else ''}"
+    return f"./{''.join(map(_IN_LINK.__getitem__, entry.name))}{'/' if entry.is_folder else ''}"
 
 
 def human_size(size_bytes: int) -> str:
@@ -94,8 +109,18 @@ def human_size(size_bytes: int) -> str:
 
 def utc_time(mtime_ns: int) -> tuple[str, str]:
     """Return a date and a time of day of ISO 8601 in UTC; times outside of the years 1 to 9999 become the nearest."""
-    t = time.gmtime(min(max(mtime_ns // 1_000_000_000, _FIRST_S), _LAST_S))
-    return f"{t.tm_year:04}-{t.tm_mon:02}-{t.tm_mday:02}", f"{t.tm_hour:02}:{t.tm_min:02}:{t.tm_sec:02}"
+    epoch_s = mtime_ns // 1_000_000_000
+    if not _FIRST_S <= epoch_s <= _LAST_S:
+        epoch_s = _FIRST_S if epoch_s < 0 else _LAST_S
+    days, second = divmod(epoch_s, 86400)
+    return _day(days), f"{_TWO[second // 3600]}:{_TWO[second // 60 % 60]}:{_TWO[second % 60]}"
+
+
+@lru_cache(maxsize=1024)
+def _day(days: int) -> str:
+    """Return the date ``days`` after the epoch; files of one folder are often of few days."""
+    t = time.gmtime(days * 86400)
+    return f"{t.tm_year:04}-{t.tm_mon:02}-{t.tm_mday:02}"
 
 
 def _row(entry: Entry) -> str:

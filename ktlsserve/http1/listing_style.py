@@ -7,7 +7,8 @@ to allow no image.
 from __future__ import annotations
 
 STYLE = """
-:root{color-scheme:light dark;--paper:#fbfaf7;--ink:#1d2a33;--soft:#55646e;--line:#e3e1d9;--over:#f1efe8;--accent:#0b7268}
+:root{color-scheme:light dark;
+--paper:#fbfaf7;--ink:#1d2a33;--soft:#55646e;--line:#e3e1d9;--over:#f1efe8;--accent:#0b7268}
 @media(prefers-color-scheme:dark){
 :root{--paper:#12181c;--ink:#e4e9ea;--soft:#9fadb4;--line:#2b363d;--over:#1b2429;--accent:#5fcdbd}}
 *{box-sizing:border-box}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import select
 import socket
 from collections.abc import Iterator
@@ -39,7 +40,7 @@ class Acceptor:
         self._handshaking: set[Connection] = set()
         self._open = False
         self._retired = False
-        self.paused_until_s: float | None = None
+        self.paused_until_s = math.inf
         self._update()
 
     def owns(self, fd: int) -> bool:
@@ -88,13 +89,13 @@ class Acceptor:
 
     def resume(self) -> None:
         """Accept again after a pause."""
-        self.paused_until_s = None
+        self.paused_until_s = math.inf
         self._update()
 
     def retire(self) -> None:
         """Accept no more, for ever, and give this worker's share of the listeners back."""
         self._retired = True
-        self.paused_until_s = None
+        self.paused_until_s = math.inf
         self._update()
         for listener in self._listeners.values():
             listener.close()
@@ -103,7 +104,7 @@ class Acceptor:
     def _update(self) -> None:
         wanted = (
             not self._retired
-            and self.paused_until_s is None
+            and self.paused_until_s == math.inf
             and self._connections < self._most_connections
             and len(self._handshaking) < self._most_handshakes
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from enum import Enum, auto
+from enum import IntEnum, auto
 
 from ktlsserve.errors import IllegalTransition
 from ktlsserve.http1.body import BodyDiscarder
@@ -15,8 +15,8 @@ from ktlsserve.worker.senders import Sender
 from ktlsserve.worker.states import TRANSITIONS, State
 
 
-class Timeout(Enum):
-    """The deadlines that a connection can have; one at a time."""
+class Timeout(IntEnum):
+    """The deadlines that a connection can have; one at a time. An IntEnum for its hash, as State is."""
 
     HANDSHAKE = auto()
     HEAD = auto()

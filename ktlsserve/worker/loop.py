@@ -14,7 +14,7 @@ import select
 import socket
 import time
 from collections.abc import Callable
-from enum import Enum, auto
+from enum import IntEnum, auto
 
 from ktlsserve.files.cache import FileCache
 from ktlsserve.kernel.inotify import ChangeNotices
@@ -39,7 +39,7 @@ _LOG_FLUSH_S = 1.0
 Action = Callable[["Worker", Connection], None]
 
 
-class Check(Enum):
+class Check(IntEnum):
     """When a closing connection is looked at again."""
 
     SOON = auto()
@@ -73,7 +73,7 @@ class Worker:
         self._later: list[tuple[Connection, State, Action]] = []
         self._control = control
         self._drain_until_s = math.inf
-        self._flush_log_at_s: float | None = None
+        self._flush_log_at_s = math.inf
         self._epoll = select.epoll()
         self._epoll.register(control.fileno(), select.EPOLLIN)
         self.clock_s = int(time.time())
@@ -124,8 +124,7 @@ class Worker:
         """Note a reply that was taken, whole or as far as ``body_bytes`` of its body."""
         if self.service.access_log is not None:
             log_reply(self.service.access_log, conn, status, body_bytes, self.now_s)
-            if self._flush_log_at_s is None:
-                self._flush_log_at_s = self.now_s + _LOG_FLUSH_S
+            self._flush_log_at_s = min(self._flush_log_at_s, self.now_s + _LOG_FLUSH_S)
 
     def forget(self, conn: Connection) -> None:
         """Drop a connection that is about to close."""
@@ -180,14 +179,15 @@ class Worker:
                 self._guard(conn, action)
 
     def _run_timers(self) -> None:
-        for conn, kind in self.deadlines.expired(self.now_s):
-            self._guard(conn, on_timeout, kind)
-        for conn, _check in self._checks.expired(self.now_s):
-            self._guard(conn, closing.check_flushed)
-        resume_s = self._acceptor.paused_until_s
-        if resume_s is not None and self.now_s >= resume_s:
+        if self.now_s >= self.deadlines.soonest_s:
+            for conn, kind in self.deadlines.expired(self.now_s):
+                self._guard(conn, on_timeout, kind)
+        if self.now_s >= self._checks.soonest_s:
+            for conn, _check in self._checks.expired(self.now_s):
+                self._guard(conn, closing.check_flushed)
+        if self.now_s >= self._acceptor.paused_until_s:
             self._acceptor.resume()
-        if self._flush_log_at_s is not None and self.now_s >= self._flush_log_at_s:
+        if self.now_s >= self._flush_log_at_s:
             self._flush_log()
         if self.now_s >= self._drain_until_s:
             self._give_up()
@@ -196,18 +196,17 @@ class Worker:
         """Return how long poll may sleep; -1 is for ever."""
         if self._later:
             return 0
-        moments = [
-            self.deadlines.next_s(),
-            self._checks.next_s(),
+        moment_s = min(
+            self.deadlines.soonest_s,
+            self._checks.soonest_s,
             self._acceptor.paused_until_s,
             self._flush_log_at_s,
             self._drain_until_s,
-        ]
-        known = [moment for moment in moments if moment is not None and moment < math.inf]
-        return max(0.0, min(known) - time.monotonic()) if known else -1
+        )
+        return -1 if moment_s == math.inf else max(0.0, moment_s - time.monotonic())
 
     def _flush_log(self) -> None:
-        self._flush_log_at_s = None
+        self._flush_log_at_s = math.inf
         log = self.service.access_log
         if log is not None and log.flush_due(self.now_s):
             # A slow reader or a full disk: what is left is tried again.

@@ -98,7 +98,9 @@ class Memo:
     def find(self, head: bytes, now_s: float) -> FinishedReply | None:
         """Return the finished reply to exactly these bytes, if it may still be sent."""
         finished = self._by_head.get(head)
-        return finished if finished is not None and self._may_be_sent(finished, now_s) else None
+        if finished is not None and not self._may_be_sent(finished, now_s):
+            return None
+        return finished
 
     def find_by_key(self, head: bytes, now_s: float) -> FinishedReply | None:
         """Return the finished reply to a head that differs from a known one in nothing that matters.

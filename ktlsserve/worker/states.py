@@ -20,11 +20,14 @@ one. They differ in their timeouts and in what a timeout says to the client: 408
 
 from __future__ import annotations
 
-from enum import Enum, auto
+from enum import IntEnum, auto
 
 
-class State(Enum):
-    """Where a connection is in its life."""
+class State(IntEnum):
+    """Where a connection is in its life.
+
+    An IntEnum, because it is hashed for every request, and an Enum's hash is a call into Python.
+    """
 
     HANDSHAKE = auto()
     HEAD = auto()

@@ -1,7 +1,7 @@
 """The corpus over real sockets: each case on a connection of its own, split as one likes, to the orderly end.
 
 The server is one worker that serves the tree of ``site_tree`` with ``SETTINGS``. That a connection was *left open* is
-not seen by waiting for nothing, so there is a second connection to the same worker: when that one has had an answer, the
+not seen by waiting for nothing, so there is a second connection to the same worker: once that one has an answer, the
 worker has seen all that came before. Then the client closes its side, and whatever still comes is too much.
 """
 

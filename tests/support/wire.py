@@ -32,7 +32,7 @@ class End(Enum):
 
 
 class Wire:
-    """A plain TCP connection to ``address``; with small ``receive_buffer_bytes`` the server soon feels a slow reader."""
+    """A plain TCP connection to ``address``; small ``receive_buffer_bytes`` let the server feel a slow reader."""
 
     orderly = End.FIN
 

@@ -40,7 +40,7 @@ _MODULES = ("tls", "aesni_intel")
 class GuestOptions:
     """How the guest is made: processors, memory (QEMU's spelling), KVM or emulation, further options of QEMU."""
 
-    cpus: int = 2
+    cpus: int = 1
     memory: str = "4G"
     kvm: bool = False
     qemu_options: tuple[str, ...] = ()
