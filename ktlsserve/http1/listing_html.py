@@ -53,7 +53,7 @@ _HEAD = """\
 </head>
 <body>
 """
-_COLUMNS = {SortKey.NAME: "Name", SortKey.SIZE: "Size", SortKey.TIME: "Modified (UTC)"}
+_COLUMNS = {SortKey.NAME: "Name", SortKey.SIZE: "Size", SortKey.TIME: "Modified<span> (UTC)</span>"}
 _TWO = [f"{number:02}" for number in range(60)]
 _FIRST_S, _LAST_S = -62_135_596_800, 253_402_300_799
 
@@ -67,14 +67,14 @@ def listing_html(folder: Folder, order: Order) -> bytes:
     rows = [_row(entry) for entry in in_order(folder, order)]
     if folder.path:
         rows.insert(0, '<tr class="d u"><td><a href="../">Parent folder</a></td><td></td><td></td></tr>\n')
-    page = (
+    page = [
         _HEAD.format(where=where, style=STYLE),
         f'<nav aria-label="Path">{_breadcrumbs(folder.path)}</nav>\n<main>\n<h1>Index of <bdi>{where}</bdi></h1>\n',
         _note(folder),
-        f"<table>\n<thead>\n<tr>{_headings(order)}</tr>\n</thead>\n<tbody>\n",
-        *rows,
-        "</tbody>\n</table>\n</main>\n</body>\n</html>\n",
-    )
+    ]
+    if rows:
+        page += [f"<table>\n<thead>\n<tr>{_headings(order)}</tr>\n</thead>\n<tbody>\n", *rows, "</tbody>\n</table>\n"]
+    page.append("</main>\n</body>\n</html>\n")
     return "".join(page).encode()
 
 
@@ -154,13 +154,11 @@ def _headings(order: Order) -> str:
 
 
 def _breadcrumbs(path: bytes) -> str:
-    names = path.split(b"/") if path else []
-    crumbs = [f'<a href="{"../" * len(names) or "./"}">Top</a>']
-    for depth, name in enumerate(names, start=1):
-        text = f"<bdi>{escape(shown_name(name))}</bdi>"
-        up = "../" * (len(names) - depth)
-        crumbs.append(f'<a href="{up}">{text}</a>' if up else f'<span aria-current="page">{text}</span>')
-    return " / ".join(crumbs)
+    """Return the way from the top to this folder: links to all folders above it."""
+    texts = ["Top"] + [f"<bdi>{escape(shown_name(name))}</bdi>" for name in path.split(b"/") if name]
+    *above, here = texts
+    links = [f'<a href="{"../" * (len(above) - depth)}">{text}</a>' for depth, text in enumerate(above)]
+    return " / ".join([*links, f'<span aria-current="page">{here}</span>'])
 
 
 def _note(folder: Folder) -> str:

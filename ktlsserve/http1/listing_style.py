@@ -21,7 +21,7 @@ nav,h1,td:first-child{overflow-wrap:anywhere}
 nav,p{color:var(--soft)}
 h1{margin:1rem 0 .25rem;font-size:1.5rem;line-height:1.25;letter-spacing:-.01em}
 p{margin:0 0 1.25rem}
-.n{padding:.6rem .9rem;border-left:3px solid var(--accent);background:var(--over);color:var(--ink)}
+.n{margin-top:.75rem;padding:.6rem .9rem;border-left:3px solid var(--accent);background:var(--over);color:var(--ink)}
 table{width:100%;border-collapse:collapse;font-variant-numeric:tabular-nums}
 th{padding:.4rem .75rem;border-bottom:2px solid var(--line);font-weight:600;text-align:left;white-space:nowrap}
 th a{color:var(--soft)}
@@ -40,8 +40,9 @@ clip-path:polygon(0 0,38% 0,50% 16%,100% 16%,100% 100%,0 100%)}
 .u a::before{width:.9rem;clip-path:polygon(50% 0,100% 55%,65% 55%,65% 100%,35% 100%,35% 55%,0 55%)}
 @media(max-width:40rem){
 body{padding:1rem .75rem 3rem}
-th,td{padding-left:.4rem;padding-right:.4rem}
+th,td{padding-left:.3rem;padding-right:.3rem}
 td:first-child{padding-left:1.9rem}
 td a::before{left:.4rem}
-time span{display:none}}
+td:nth-child(n+2){padding-top:.6rem;font-size:.8rem}
+th span,time span{display:none}}
 """

@@ -21,7 +21,10 @@ REASON_PHRASES = {
     204: b"No Content",
     206: b"Partial Content",
     301: b"Moved Permanently",
+    302: b"Found",
     304: b"Not Modified",
+    307: b"Temporary Redirect",
+    308: b"Permanent Redirect",
     400: b"Bad Request",
     403: b"Forbidden",
     404: b"Not Found",
@@ -32,6 +35,7 @@ REASON_PHRASES = {
     414: b"URI Too Long",
     416: b"Range Not Satisfiable",
     417: b"Expectation Failed",
+    421: b"Misdirected Request",
     431: b"Request Header Fields Too Large",
     500: b"Internal Server Error",
     501: b"Not Implemented",
@@ -126,7 +130,8 @@ class ReplyTerms:
     """What all replies to one request have in common, whatever their status.
 
     ``server`` is the value of the Server header, which is left out where it is empty; ``head_only`` is for HEAD;
-    ``http_version`` is the client's, which decides how keep-alive is said (RFC 9112 section 9.3).
+    ``http_version`` is the client's, which decides how keep-alive is said (RFC 9112 section 9.3). ``fields`` are said
+    in every reply that doesn't say something else by the same name itself.
     """
 
     now_s: int
@@ -134,14 +139,17 @@ class ReplyTerms:
     head_only: bool = False
     close: bool = True
     http_version: bytes = b"1.1"
+    fields: Fields = ()
 
     @classmethod
-    def of(cls, request: Request | None, now_s: int, server: bytes, *, close: bool = False) -> ReplyTerms:
+    def of(
+        cls, request: Request | None, now_s: int, server: bytes, *, close: bool = False, fields: Fields = ()
+    ) -> ReplyTerms:
         """Derive the terms from a request, or from the lack of one: then the connection closes."""
         if request is None:
-            return cls(now_s, server)
+            return cls(now_s, server, fields=fields)
         close = close or not request.keep_alive
-        return cls(now_s, server, request.method == b"HEAD", close, request.http_version)
+        return cls(now_s, server, request.method == b"HEAD", close, request.http_version, fields)
 
 
 def make_reply(
@@ -150,7 +158,7 @@ def make_reply(
     fields: Fields = (),
     body: Iterable[bytes | FileSlice] = (),
 ) -> Reply:
-    """Build a reply with Date, Server, ``fields``, Content-Length and Connection, in this order.
+    """Build a reply with Date, Server, ``fields``, those of ``terms``, Content-Length and Connection, in this order.
 
     Takes over the uses of the files in ``body``; for HEAD they are released, and only their length is told. The status
     line says HTTP/1.1 to every client (RFC 9110 section 2.5).
@@ -163,6 +171,8 @@ def make_reply(
     ]
     if terms.server:
         lines.append(b"Server: " + terms.server)
+    if terms.fields:
+        fields = fields_over(fields, terms.fields)
     lines += [name + b": " + value for name, value in fields]
     if status not in _BODILESS:
         lines.append(b"Content-Length: %d" % body_bytes)
@@ -192,7 +202,11 @@ def error_reply(
     Without a request (its head was bad, or didn't come in time: 408) the connection closes. The body says no more than
     the status, and nothing that the client sent: there is nothing to escape and nothing to learn from it.
     """
-    terms = ReplyTerms.of(request, now_s, server, close=close)
+    return failure_reply(status, ReplyTerms.of(request, now_s, server, close=close), fields)
+
+
+def failure_reply(status: int, terms: ReplyTerms, fields: Fields = ()) -> Reply:
+    """Build the reply of ``error_reply`` on terms that are known."""
     text = b"%d %s\n" % (status, REASON_PHRASES[status])
     return make_reply(status, terms, (*fields, (b"Content-Type", b"text/plain; charset=utf-8")), (text,))
 
@@ -205,12 +219,21 @@ def redirect_reply(location: bytes, terms: ReplyTerms) -> Reply:
     return make_reply(301, terms, ((b"Location", location),))
 
 
-def file_reply(file: ServedFile, fields: Fields, terms: ReplyTerms) -> Reply:
-    """Build a 200 with the whole of ``file``, of which it takes over one use."""
+def file_reply(file: ServedFile, fields: Fields, terms: ReplyTerms, status: int = 200) -> Reply:
+    """Build a reply with the whole of ``file``, of which it takes over one use."""
     if file.size:
-        return make_reply(200, terms, fields, (FileSlice(file, 0, file.size),))
+        return make_reply(status, terms, fields, (FileSlice(file, 0, file.size),))
     file.release()
-    return make_reply(200, terms, fields)
+    return make_reply(status, terms, fields)
+
+
+def fields_over(fields: Fields, general: Fields) -> Fields:
+    """Return ``fields`` and those of ``general`` that they don't name.
+
+    A Vary adds to another: both are needed, for each names what one part of the reply was chosen by.
+    """
+    named = {name.lower() for name, _ in fields} - {b"vary"}
+    return (*fields, *(field for field in general if field[0].lower() not in named))
 
 
 def _part_bytes(part: bytes | FileSlice) -> int:

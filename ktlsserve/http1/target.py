@@ -21,8 +21,8 @@ WELL_KNOWN = b".well-known"
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _ABSOLUTE_FORM = re.compile(rb"(?i:https?)://(?P<authority>[^/?]*)(?P<rest>.*)")
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
-# What RFC 3986 lets stand in a path, less what quoting always leaves alone.
-_PATH_SAFE = "/!$&'()*+,;=:@"
+PATH_SAFE = "/!$&'()*+,;=:@"
+"""What RFC 3986 lets stand in a path, less what quoting always leaves alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Target:
         It is made from the decoded path: it starts with exactly one slash and holds no backslash, so it can't name
         another host, whatever the client sent.
         """
-        location = b"/" + quote_from_bytes(self.path, _PATH_SAFE).encode() + b"/"
+        location = b"/" + quote_from_bytes(self.path, PATH_SAFE).encode() + b"/"
         return location if self.query is None else location + b"?" + self.query
 
 

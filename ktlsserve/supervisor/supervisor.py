@@ -192,6 +192,9 @@ class Supervisor:
         self._stop_by_s = time.monotonic() + self._config.server.drain_s + _KILL_MARGIN_S
         for generation in self._generations():
             generation.drain()
+        # While any process holds a listener, the kernel completes connections that nobody will serve.
+        for listener in (*self._listeners, *self._coming_listeners):
+            listener.sock.close()
 
     def _enforce_stop(self) -> None:
         if self._stop_by_s is not None and time.monotonic() >= self._stop_by_s:

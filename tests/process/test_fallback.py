@@ -22,7 +22,9 @@ pytestmark = pytest.mark.slow
 
 # Around a record (16 KiB), around four of them, around a slice (1 MiB), and far beyond any buffer.
 SIZES = (0, 1, 16383, 16384, 16385, 65535, 65536, 65537, 1048575, 1048576, 1048577, 16777216)
-FEW_SIZES = (0, 16385, 1048577)
+FEW_SIZES = (0, 1, 16385, 65537)
+# gnutls-cli takes a second of processor time for each MiB that it prints.
+MOST_FOR_GNUTLS_BYTES = 65537
 PROGRAMS = {"curl": "curl", "openssl": "openssl", "gnutls": "gnutls-cli", "node": "node", "python": sys.executable}
 REASON = r"OpenSSL encrypts in userspace, because the kernel can't: (?P<reason>[^;]+); (?P<cure>.+)$"
 
@@ -105,8 +107,10 @@ def test_files_of_all_sizes(
 ) -> None:
     if server.listening()[0].scheme == "http" and driver in {"openssl", "gnutls"}:
         pytest.skip("a client of TLS only")
-    fetched = DRIVERS[driver](server, list(expected[1]), tmp_path, None)
-    assert fetched.files == expected[1]
+    most = MOST_FOR_GNUTLS_BYTES if driver == "gnutls" else max(SIZES)
+    files = {path: file for path, file in expected[1].items() if file.size <= most}
+    fetched = DRIVERS[driver](server, list(files), tmp_path, None)
+    assert fetched.files == files
     assert fetched.connections == 1
 
 

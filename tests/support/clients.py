@@ -149,17 +149,16 @@ def python(server: Server, paths: Sequence[str], folder: Path, choice: Choice | 
 
     The ssl module can't choose among the suites of TLS 1.3: OpenSSL's configuration does.
     """
-    environment = {}
+    version, suite, environment = "", "", {}
     if choice is not None:
+        version, suite = choice.version, choice.suite
         config = folder / "python-client.cnf"
-        key = "Ciphersuites" if choice.version == "1.3" else "CipherString"
         config.write_text(
-            "openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n[c]\n"
-            f"MinProtocol = TLSv{choice.version}\nMaxProtocol = TLSv{choice.version}\n{key} = {choice.suite}\n"
+            f"openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n[c]\nCiphersuites = {choice.suite}\n"
         )
-        environment["OPENSSL_CONF"] = str(config)
-    version = choice.version if choice is not None else ""
-    command = [sys.executable, "-S", "-E", str(HERE / "fetch.py"), server.url, str(server.ca_file), version]
+        if version == "1.3":
+            environment["OPENSSL_CONF"] = str(config)
+    command = [sys.executable, "-S", "-E", str(HERE / "fetch.py"), server.url, str(server.ca_file), version, suite]
     return _reported(_run("python", [*command, *paths], environment=environment))
 
 

@@ -1,6 +1,7 @@
-"""Fetches paths one after another over one connection: python fetch.py URL CA-FILE VERSION PATH...
+"""Fetches paths one after another over one connection: python fetch.py URL CA-FILE VERSION CIPHERS PATH...
 
-Prints {"connections": N, "files": {PATH: {"status", "size", "sha256"}}}; VERSION ("1.2", "1.3") may be empty.
+Prints {"connections": N, "files": {PATH: {"status", "size", "sha256"}}}; VERSION ("1.2", "1.3")
+and CIPHERS (of TLS 1.2) may be empty.
 """
 
 import hashlib
@@ -14,11 +15,11 @@ READ_BYTES = 1 << 16
 TIMEOUT_S = 60.0
 
 
-def main(url: str, ca_file: str, version: str, *paths: str) -> None:
+def main(url: str, ca_file: str, version: str, ciphers: str, *paths: str) -> None:
     """Fetch and report."""
     files = {}
     ports = set()
-    connection = connect(url, ca_file, version)
+    connection = connect(url, ca_file, version, ciphers)
     for path in paths:
         connection.request("GET", path)
         ports.add(connection.sock.getsockname())
@@ -32,7 +33,7 @@ def main(url: str, ca_file: str, version: str, *paths: str) -> None:
     print(json.dumps({"connections": len(ports), "files": files}))
 
 
-def connect(url: str, ca_file: str, version: str) -> http.client.HTTPConnection:
+def connect(url: str, ca_file: str, version: str, ciphers: str) -> http.client.HTTPConnection:
     """Make a connection for the URL's scheme; nothing is sent yet."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port
@@ -42,6 +43,10 @@ def connect(url: str, ca_file: str, version: str) -> http.client.HTTPConnection:
     context.load_verify_locations(ca_file)
     if version:
         context.minimum_version = context.maximum_version = ssl.TLSVersion[f"TLSv{version.replace('.', '_')}"]
+    if version == "1.2":
+        context.set_ciphers(suite)
+    if ciphers:
+        context.set_ciphers(ciphers)
     return http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=context)
 
 

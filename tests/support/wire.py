@@ -102,6 +102,10 @@ class Wire:
         self._unparsed = rest
         return found
 
+    def await_beginning(self) -> None:
+        """Wait until something has come; it is kept for ``responses`` and ``read_to_end``."""
+        self._unparsed += self.receive()
+
     def get(self, path: str, *fields: str, method: str = "GET") -> Response:
         """Make one request and wait for its response."""
         self.send(request(path, *fields, method=method))

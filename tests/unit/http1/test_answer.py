@@ -150,6 +150,13 @@ def test_closing_is_said_with_every_status() -> None:
         reply.release()
 
 
+@pytest.mark.parametrize("extra", ["Range: bytes=99-", "If-Match: x", "If-None-Match: *", "Range: bytes=0-0", "X: y"])
+def test_a_body_that_may_or_may_not_come_closes_whatever_the_status(extra: str) -> None:
+    reply = answer(request("/hello.txt", "Content-Length: 5", "Expect: 100-continue", extra), memory_site(), NOW_S)
+    assert (reply.close, field(reply, b"Connection")) == (True, b"close")
+    reply.release()
+
+
 def test_a_site_needs_only_files_and_types() -> None:
     site = Site(MemoryFiles(), SmallTypes())
     assert answer(request("/hello.txt"), site, NOW_S).status == 200

@@ -94,6 +94,7 @@ def test_chunked_refuses(body: bytes) -> None:
 def test_a_line_may_be_as_long_as_its_limit() -> None:
     line = b"0;" + b"x" * (LINE_BYTES - 4) + b"\r\n"
     assert BodyDiscarder(CHUNKED_BODY, 2000).receive_data(line + b"\r\n") == b""
+    assert refused(CHUNKED_BODY, line.replace(b";", b";x") + b"\r\n") == 400
 
 
 def test_all_bytes_of_a_chunked_body_count_against_the_limit() -> None:

@@ -44,6 +44,7 @@ def select(value: bytes, size: int = 10) -> list[tuple[int, int]] | None:
         (b"bytes=0-0,0-0,0-0", [(0, 1)]),
         (b"bytes=8-9,0-1,1-2,9-9", [(8, 2), (0, 3)]),
         (b"bytes=6-7,0-1,1-6", [(0, 8)]),
+        (b"bytes=1-2,8-9,0-1", [(0, 3), (8, 2)]),
     ],
 )
 def test_ranges_in_ten_bytes(value: bytes, ranges: list[tuple[int, int]]) -> None:

@@ -237,9 +237,15 @@ def test_a_client_without_http_1_1_is_told_so(version: TlsVersion) -> None:
 
 @pytest.mark.parametrize(
     ("offered", "chosen"),
-    [((b"http/1.1",), b"http/1.1"), ((b"h2", b"http/1.1"), b"http/1.1"), ((), b"")],
+    [
+        ((b"http/1.1",), b"http/1.1"),
+        ((b"h2", b"http/1.1"), b"http/1.1"),
+        ((b"http/1.0", b"http/1.1"), b"http/1.1"),
+        ((b"h2", b"http/1.0"), b"http/1.0"),
+        ((), b""),
+    ],
 )
-def test_http_1_1_is_chosen_from_any_offer(offered: tuple[bytes, ...], chosen: bytes) -> None:
+def test_the_best_http_1_is_chosen_from_any_offer(offered: tuple[bytes, ...], chosen: bytes) -> None:
     client, handshake = MemoryClient(Wishes(protocols=offered)), new_handshake()
     shake_hands(client, handshake)
     assert client.connection.get_alpn_proto_negotiated() == chosen

@@ -156,6 +156,21 @@ def test_two_requests_before_an_answer_get_one() -> None:
     assert not keys.update_owed
 
 
+def test_an_update_that_openssl_has_read_is_answered_too() -> None:
+    """Where OpenSSL receives; whether the peer asks for it can't be seen, and an update is always allowed."""
+    fake = FakeKtlsSocket()
+    keys = tls13_keys(fake)
+    keys.install_tx()
+    keys.note_key_update()
+    assert keys.update_owed
+    keys.update_sending_key()
+    assert fake.names() == ["tx", "control", "tx"]
+    assert fake.option("tx") == nth_option(TX_SECRET, 1)
+    unable = tls13_keys(fake, can_rekey=False)
+    unable.note_key_update()
+    assert not unable.update_owed
+
+
 def test_an_answer_that_finds_no_room_stays_owed_under_the_old_key() -> None:
     fake = FakeKtlsSocket()
     keys = tls13_keys(fake)

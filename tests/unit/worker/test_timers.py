@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from enum import Enum, auto
 
 import pytest
@@ -99,3 +100,29 @@ def test_the_caller_may_set_deadlines_meanwhile(deadlines: Deadlines[str, Kind])
     assert passed == [("a", Kind.SHORT), ("b", Kind.LONG)]
     assert len(deadlines) == 3
     assert deadlines.next_s() == 11.0
+
+
+def test_the_bound_to_sleep_by_is_never_too_late(deadlines: Deadlines[str, Kind]) -> None:
+    assert deadlines.soonest_s == math.inf
+    deadlines.set("long", Kind.LONG, 0.0)
+    assert deadlines.soonest_s == 10.0
+    deadlines.set("short", Kind.SHORT, 5.0)
+    deadlines.set("later", Kind.LONG, 6.0)
+    assert deadlines.soonest_s == 6.0
+    # It may be too early, where a deadline was moved or taken away; a look makes it exact.
+    deadlines.set("short", Kind.SHORT, 5.5)
+    assert deadlines.soonest_s == 6.0
+    assert taken(deadlines, 6.0) == []
+    assert deadlines.soonest_s == 6.5
+    deadlines.clear("short")
+    assert taken(deadlines, 6.5) == []
+    assert deadlines.soonest_s == 10.0
+    assert [owner for owner, _ in taken(deadlines, 16.0)] == ["long", "later"]
+    assert deadlines.soonest_s == math.inf
+
+
+def test_what_is_set_while_others_pass_is_in_the_bound(deadlines: Deadlines[str, Kind]) -> None:
+    deadlines.set("a", Kind.SHORT, 0.0)
+    for owner, _ in deadlines.expired(1.0):
+        deadlines.set(owner, Kind.SHORT, 1.0)
+    assert deadlines.soonest_s == 2.0
