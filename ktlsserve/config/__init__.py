@@ -20,18 +20,21 @@ from ktlsserve.config.checks import (
     ListenAddress,
     ListOf,
     LogTarget,
-    Matching,
+    Problem,
     Seconds,
     WholeNumber,
     WorkerCount,
 )
 from ktlsserve.config.files import Files
 from ktlsserve.config.http import Http
+from ktlsserve.config.rules import Auth, Rule
+from ktlsserve.config.sites import INDEX, Redirect, Site, SiteDefaults
 from ktlsserve.config.table import Table, setting
 from ktlsserve.config.tls import CertificateFiles, Tls, TlsMode
 
 __all__ = [
     "AccessFormat",
+    "Auth",
     "CertificateFiles",
     "Config",
     "Files",
@@ -41,7 +44,11 @@ __all__ = [
     "LogFormat",
     "LogLevel",
     "Origin",
+    "Redirect",
+    "Rule",
     "Server",
+    "Site",
+    "SiteDefaults",
     "Timeouts",
     "Tls",
     "TlsMode",
@@ -55,8 +62,6 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
 AccessFormat = Literal["combined", "json"]
 
-FILE_NAME = Matching(r"(?!\.)[^/\x00-\x1f\x7f]{1,255}", "a file name without slashes that doesn't start with a dot")
-
 
 @dataclass(frozen=True, slots=True)
 class Server:
@@ -67,7 +72,8 @@ class Server:
         metadata=setting(
             FilePath(),
             "The folder to serve, relative to this file's folder. A file that is served with must name it, unless the "
-            "command line does: a default would serve whatever lies beside the configuration, keys included.",
+            "command line or each [[site]] does: a default would serve whatever lies beside the configuration, keys "
+            "included.",
         ),
     )
     listen: tuple[Address, ...] = field(
@@ -89,7 +95,7 @@ class Server:
     index: tuple[str, ...] = field(
         default=("index.html",),
         metadata=setting(
-            ListOf(FILE_NAME, least=0),
+            INDEX,
             "Files that stand for their folder, the first that exists. Empty: folders are not found.",
         ),
     )
@@ -230,4 +236,44 @@ class Config:
     timeouts: Timeouts = field(default_factory=Timeouts, metadata=setting(Table(Timeouts), "Timeouts."))
     limits: Limits = field(default_factory=Limits, metadata=setting(Table(Limits), "Limits of a worker."))
     log: Log = field(default_factory=Log, metadata=setting(Table(Log), "Logs."))
+    defaults: SiteDefaults = field(
+        default_factory=SiteDefaults, metadata=setting(Table(SiteDefaults), "What sites have in common.")
+    )
+    rule: tuple[Rule, ...] = field(
+        default=(),
+        metadata=setting(
+            ListOf(Table(Rule), least=0),
+            "What holds for some paths: of all rules the first whose pattern matches, alone. Those of a [[site]] stand "
+            "before these, which hold for all sites.",
+        ),
+    )
+    site: tuple[Site, ...] = field(
+        default=(),
+        metadata=setting(
+            ListOf(Table(Site), least=0),
+            "Several sites, chosen by the host that a request names; the first one is the default. Without any, "
+            "[server] is the only site.",
+        ),
+    )
+    redirect: Redirect = field(default_factory=Redirect, metadata=setting(Table(Redirect), "From HTTP to HTTPS."))
     origin: Origin = field(default_factory=Origin, compare=False)
+
+    def roots(self) -> tuple[Path, ...]:
+        """Return the folders of the sites, that of the default site first, each once."""
+        return tuple(dict.fromkeys(site.root or self.server.root for site in self.site)) or (self.server.root,)
+
+    def problems(self) -> list[Problem]:
+        """Return what doesn't fit together: a name of two sites, an address of two listeners."""
+        problems = []
+        seen: set[str] = set()
+        for number, site in enumerate(self.site):
+            for position, name in enumerate(site.names):
+                if name.lower() in seen:
+                    problems.append((f"site[{number}].names[{position}]", f"{name} is another site's name already"))
+                seen.add(name.lower())
+        problems += [
+            (f"redirect.listen[{position}]", "is an address of server.listen")
+            for position, address in enumerate(self.redirect.listen)
+            if address in self.server.listen
+        ]
+        return problems

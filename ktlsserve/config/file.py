@@ -17,7 +17,10 @@ from ktlsserve.errors import ConfigError
 
 NO_OVERRIDES: Mapping[str, object] = {}
 
-ROOT_MISSING = ("server.root", "is missing: name the folder to serve, here or as ROOT on the command line")
+ROOT_MISSING = (
+    "server.root",
+    "is missing: name the folder to serve, here, in each site, or as ROOT on the command line",
+)
 
 ARRAY_HEADER = re.compile(r"\s*\[\[\s*([^]]+?)\s*\]\]")
 TABLE_HEADER = re.compile(r"\s*\[\s*([^]]+?)\s*\]\s*(?:#|$)")
@@ -130,8 +133,10 @@ def _lay_over(data: dict[str, Any], overrides: Mapping[str, object]) -> None:
 
 
 def _names_root(data: Mapping[str, Any]) -> bool:
-    server = data.get("server")
-    return isinstance(server, dict) and "root" in server
+    server, sites = data.get("server"), data.get("site")
+    if isinstance(server, dict) and "root" in server:
+        return True
+    return isinstance(sites, list) and bool(sites) and all(isinstance(site, dict) and "root" in site for site in sites)
 
 
 def _read(file: Path) -> str:

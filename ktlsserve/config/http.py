@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
-from ktlsserve.config.checks import Entries, Matching, Problem, WholeNumber
+from ktlsserve.config.checks import Choice, Entries, Matching, Problem, WholeNumber
 from ktlsserve.config.table import setting
 
 KIB = 1024
 MIB = 1024 * KIB
+
+UnknownHost = Literal["default", "421"]
 
 EXTENSION = Matching(r"[a-z0-9][a-z0-9_+-]{0,31}", "an extension in lower case without its dot")
 # RFC 9110 section 8.3.1, with quoted parameter values left out: no registered type of a static file needs them.
@@ -61,6 +64,14 @@ class Http:
         metadata=setting(
             SERVER_HEADER,
             "The Server header of replies; empty: none. It names no version, so that it says nothing about known bugs.",
+        ),
+    )
+    unknown_host: UnknownHost = field(
+        default="default",
+        metadata=setting(
+            Choice(get_args(UnknownHost)),
+            "Who answers a request for a host that is none of the sites' names: default, the first [[site]]; 421, "
+            "nobody (Misdirected Request). Without any [[site]] it makes no difference.",
         ),
     )
     mime: Mapping[str, str] = field(

@@ -16,7 +16,8 @@ from typing import TypeVar
 from ktlsserve.config import Config, Tls
 from ktlsserve.config.checks import Problem
 from ktlsserve.config.file import load_config, with_lines
-from ktlsserve.errors import CertificateError, ConfigError
+from ktlsserve.errors import CertificateError, ConfigError, StartupError
+from ktlsserve.passwords import load_users
 from ktlsserve.tls.certificate_files import pair, read_certificates, read_private_key
 from ktlsserve.tls.certificates import CertificateChain, CertificateIndex
 
@@ -39,10 +40,10 @@ def check_named(config: Config, now: datetime) -> tuple[list[Problem], list[str]
     """Return the problems, by key path, and the warnings about what ``config`` names."""
     problems: list[Problem] = []
     warnings: list[str] = []
-    if config.server.root == Path():
+    problems += _all_root_problems(config)
+    if Path() in config.roots():
         warnings.append("server.root isn't set: serve needs ROOT on the command line, too")
-    else:
-        problems += _root_problems(config.server.root)
+    problems += _user_problems(config)
     if config.tls.mode != "off":
         chains = _check_certificates(config.tls, problems)
         warnings += [warning for chain in chains for warning in chain.warnings(now)]
@@ -55,14 +56,42 @@ def check_named(config: Config, now: datetime) -> tuple[list[Problem], list[str]
     return problems, warnings
 
 
-def _root_problems(root: Path) -> list[Problem]:
+def _all_root_problems(config: Config) -> list[Problem]:
+    """Return what is wrong with the folders to serve; the server's own needn't exist where no site uses it."""
+    problems: list[Problem] = []
+    if Path() != config.server.root in config.roots():
+        problems += _root_problems("server.root", config.server.root)
+    for position, site in enumerate(config.site):
+        if site.root is not None:
+            problems += _root_problems(f"site[{position}].root", site.root)
+    if config.redirect.acme_root != "off":
+        problems += _root_problems("redirect.acme_root", config.redirect.acme_root)
+    return problems
+
+
+def _root_problems(key_path: str, root: Path) -> list[Problem]:
     if not root.exists():
-        return [("server.root", f"no such folder: {root}")]
+        return [(key_path, f"no such folder: {root}")]
     if not root.is_dir():
-        return [("server.root", f"is not a folder: {root}")]
+        return [(key_path, f"is not a folder: {root}")]
     if not os.access(root, os.R_OK | os.X_OK):
-        return [("server.root", f"can't be read: {root}")]
+        return [(key_path, f"can't be read: {root}")]
     return []
+
+
+def _user_problems(config: Config) -> list[Problem]:
+    """Return what is wrong with the files of users."""
+    rules = [(f"rule[{position}]", rule) for position, rule in enumerate(config.rule)]
+    for number, site in enumerate(config.site):
+        rules += [(f"site[{number}].rule[{position}]", rule) for position, rule in enumerate(site.rule)]
+    problems: list[Problem] = []
+    for key_path, rule in rules:
+        if rule.auth is not None:
+            try:
+                load_users(rule.auth.users)
+            except StartupError as error:
+                problems.append((f"{key_path}.auth.users", str(error)))
+    return problems
 
 
 def _check_certificates(tls: Tls, problems: list[Problem]) -> list[CertificateChain]:
@@ -90,11 +119,12 @@ def _caught(read: Callable[[], T], key_path: str, problems: list[Problem]) -> T 
 
 def _exposed_keys(config: Config) -> list[str]:
     """Return a warning for each key that lies where everybody could download it."""
-    root = config.server.root.resolve()
+    roots = [root.resolve() for root in config.roots() if root != Path()]
     return [
-        f"tls.certificates[{position}].key lies beneath server.root, from where it can be downloaded: {files.key}"
+        f"tls.certificates[{position}].key lies beneath a folder that is served, from where it can be downloaded: "
+        f"{files.key}"
         for position, files in enumerate(config.tls.certificates)
-        if config.server.root != Path() and files.key.resolve().is_relative_to(root)
+        if any(files.key.resolve().is_relative_to(root) for root in roots)
     ]
 
 

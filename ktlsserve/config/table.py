@@ -67,9 +67,12 @@ class Table(Check[D]):
         return f"unknown key; known are {', '.join(settings(self.shape))}"
 
 
-def setting(check: Check[Any], reason: str) -> Mapping[str, Any]:
-    """Return the metadata of a configuration field: what it may be, and why its default is what it is."""
-    return {"check": check, "reason": reason}
+def setting(check: Check[Any], reason: str, *, example: str = "") -> Mapping[str, Any]:
+    """Return the metadata of a configuration field: what it may be, and why its default is what it is.
+
+    ``example`` is a value as TOML spells it, for a key that has no default to show.
+    """
+    return {"check": check, "reason": reason, "example": example}
 
 
 def settings(shape: type[DataclassInstance]) -> dict[str, Field[Any]]:
@@ -87,6 +90,12 @@ def reason_of(field: Field[Any]) -> str:
     """Return what a configuration field is for and why its default is what it is."""
     reason: str = field.metadata["reason"]
     return reason
+
+
+def example_of(field: Field[Any]) -> str:
+    """Return a value of a configuration field as TOML spells it, empty where its default is shown instead."""
+    example: str = field.metadata["example"]
+    return example
 
 
 def is_required(field: Field[Any]) -> bool:

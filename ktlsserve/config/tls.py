@@ -26,10 +26,16 @@ class CertificateFiles:
     """A certificate chain and its key; several for several names, or one name with keys of several kinds."""
 
     cert: Path = field(
-        metadata=setting(FilePath(), "PEM: the server's certificate, then the intermediate ones in order."),
+        metadata=setting(
+            FilePath(), "PEM: the server's certificate, then the intermediate ones in order.", example='"cert.pem"'
+        ),
     )
     key: Path = field(
-        metadata=setting(FilePath(), "PEM: the private key, RSA, ECDSA (P-256, P-384) or Ed25519, not encrypted."),
+        metadata=setting(
+            FilePath(),
+            "PEM: the private key, RSA, ECDSA (P-256, P-384) or Ed25519, not encrypted.",
+            example='"key.pem"',
+        ),
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ktlsserve.address import Address
 from ktlsserve.config import Config
 from ktlsserve.config.checks import Choice, Entries, ListOf, Seconds, WholeNumber
-from ktlsserve.config.table import Table, check_of, reason_of, settings
+from ktlsserve.config.table import Table, check_of, example_of, reason_of, settings
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -35,6 +35,8 @@ def default_toml() -> str:
         check = check_of(field)
         if isinstance(check, Table):
             parts.append(_table(name, check.shape))
+        elif isinstance(check, ListOf) and isinstance(check.item, Table):
+            parts.append(_empty_array(name, field, check.item.shape))
     return "\n".join(parts)
 
 
@@ -70,8 +72,17 @@ def _table(path: str, shape: type[DataclassInstance]) -> str:
 
 
 def _empty_array(path: str, field: Field[Any], shape: type[DataclassInstance]) -> str:
-    """Print an array of tables that is empty by default: an entry in comments."""
-    keys = "".join(_comment(reason_of(inner)) + f'# {name} = "{name}.pem"\n' for name, inner in settings(shape).items())
+    """Print an array of tables that is empty by default: an entry in comments.
+
+    An array within it is only mentioned: its keys have been explained where it stands at the top.
+    """
+    keys = ""
+    for name, inner in settings(shape).items():
+        check = check_of(inner)
+        if isinstance(check, ListOf) and isinstance(check.item, Table):
+            keys += f"{_comment(reason_of(inner))}# [[{path}.{name}]]\n"
+        else:
+            keys += f"{_comment(reason_of(inner) + _bounds(inner))}# {name} = {example_of(inner)}\n"
     return f"{_comment(reason_of(field))}# [[{path}]]\n{keys}"
 
 

@@ -26,6 +26,8 @@ from ktlsserve.kernel.inotify import ChangeNotices
 
 # What a client may hear again without another look; running out of descriptors is none of it.
 _REMEMBERED_STATUSES = frozenset({403, 404})
+# Room for the folders on the way, and for some that aren't kept open any more.
+_WATCHES_PER_FILE = 4
 
 
 @dataclass(slots=True)
@@ -38,8 +40,25 @@ class _Entry:
     valid_until_s: float
 
 
+_Book = dict[tuple[Root, bytes], _Entry]
+
+
+class RootFiles:
+    """Opens the files of one of several roots through a cache that they share."""
+
+    __slots__ = ("_cache", "_root")
+
+    def __init__(self, cache: FileCache, root: Root) -> None:
+        self._cache = cache
+        self._root = root
+
+    def open(self, path: bytes) -> OpenFile:
+        """Return an open file with one more reference, or raise RequestError, as ``Root.open`` does."""
+        return self._cache.open_beneath(self._root, path)
+
+
 class FileCache:
-    """Opens files as ``root`` does, from memory where it can.
+    """Opens files as ``root`` does, from memory where it can; and as other roots, which share its places.
 
     ``now_s`` is the monotonic time, set by the owner before it asks. ``horizon_s`` is the moment up to which everything
     opened since it was last set to infinity may be relied on; ``epoch`` counts the times at which everything became
@@ -53,17 +72,22 @@ class FileCache:
         self._notices = notices
         self._most = most_entries
         self._max_age_s = max_age_s
-        self._entries: dict[bytes, _Entry] = {}
-        self._failures: dict[bytes, _Entry] = {}
+        self._entries: _Book = {}
+        self._failures: _Book = {}
         self.now_s = 0.0
         self.epoch = 0
         self.horizon_s = 0.0
 
     def open(self, path: bytes) -> OpenFile:
         """Return an open file with one more reference, or raise RequestError, as ``Root.open`` does."""
-        entry = self._entries.get(path) or self._failures.get(path)
+        return self.open_beneath(self._root, path)
+
+    def open_beneath(self, root: Root, path: bytes) -> OpenFile:
+        """Do as ``open`` with another root."""
+        key = (root, path)
+        entry = self._entries.get(key) or self._failures.get(key)
         if entry is None or entry.epoch != self.epoch or self.now_s >= entry.valid_until_s:
-            entry = self._look(path)
+            entry = self._look(root, path)
         self.horizon_s = min(self.horizon_s, entry.valid_until_s)
         if entry.file is not None:
             return entry.file.retain()
@@ -72,6 +96,10 @@ class FileCache:
             raise RuntimeError("an entry holds a file or an error")
         # A new one: raising the same again and again would pile up tracebacks on it.
         raise RequestError(error.status, error.reason)
+
+    def beneath(self, root: Root) -> RootFiles:
+        """Return an opener for another root."""
+        return RootFiles(self, root)
 
     def take_notices(self) -> None:
         """Make everything doubtful if the kernel has noticed a change."""
@@ -89,53 +117,59 @@ class FileCache:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def _look(self, path: bytes) -> _Entry:
+    def _look(self, root: Root, path: bytes) -> _Entry:
         """Open the file and enter what was found."""
-        old = self._entries.pop(path, None)
-        self._failures.pop(path, None)
+        key = (root, path)
+        old = self._entries.pop(key, None)
+        self._failures.pop(key, None)
         # Watched first: a change between the two would otherwise be seen by neither.
-        valid_until_s = self.now_s + self._max_age_s if self._watch(path) else self.now_s
+        valid_until_s = self.now_s + self._max_age_s if self._watch(root, path) else self.now_s
         try:
-            file = self._root.open(path)
+            file = root.open(path)
         except RequestError as error:
             if old is not None and old.file is not None:
                 old.file.release()
             if error.status not in _REMEMBERED_STATUSES:
                 raise
-            return self._enter(self._failures, path, _Entry(None, error, self.epoch, valid_until_s))
+            return self._enter(self._failures, key, _Entry(None, error, self.epoch, valid_until_s))
         if old is not None and old.file is not None:
             if _same_version(old.file, file):
                 file.release()
                 file = old.file
             else:
                 old.file.release()
-        return self._enter(self._entries, path, _Entry(file, None, self.epoch, valid_until_s))
+        return self._enter(self._entries, key, _Entry(file, None, self.epoch, valid_until_s))
 
-    def _enter(self, book: dict[bytes, _Entry], path: bytes, entry: _Entry) -> _Entry:
+    def _enter(self, book: _Book, key: tuple[Root, bytes], entry: _Entry) -> _Entry:
         while len(book) >= self._most:
             # The one that was looked at longest ago: dictionaries keep the order of insertion.
             oldest = book.pop(next(iter(book)))
             if oldest.file is not None:
                 oldest.file.release()
-        book[path] = entry
+        book[key] = entry
         return entry
 
-    def _watch(self, path: bytes) -> bool:
+    def _watch(self, root: Root, path: bytes) -> bool:
         """Have changes on the way to ``path`` noticed; return whether all of them will be."""
         notices = self._notices
         if notices is None:
             return False
-        watched = [notices.watch(step) for step in self._steps(path)]
+        if len(notices) > _WATCHES_PER_FILE * self._most:
+            # Those of files that were dropped long ago are among them.
+            notices.unwatch_all()
+            self.epoch += 1
+        watched = [notices.watch(step) for step in _steps(root, path)]
         return all(watched)
 
-    def _steps(self, path: bytes) -> Iterator[bytes]:
-        """Yield the root, each folder on the way, and the path itself, as paths that this process can use."""
-        step = self._root.descriptor_path()
-        yield step
-        for component in path.split(b"/"):
-            if component:
-                step += b"/" + component
-                yield step
+
+def _steps(root: Root, path: bytes) -> Iterator[bytes]:
+    """Yield the root, each folder on the way, and the path itself, as paths that this process can use."""
+    step = root.descriptor_path()
+    yield step
+    for component in path.split(b"/"):
+        if component:
+            step += b"/" + component
+            yield step
 
 
 def _same_version(old: OpenFile, new: OpenFile) -> bool:

@@ -11,7 +11,7 @@ _PARAMETER = re.compile(rb'(?P<name>%b)=(?:(?P<token>%b)|"(?P<quoted>.*)")' % (_
 _WEIGHT = re.compile(rb"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 # What lies between separators that no quotes hold. Possessive: a client's field must not make this back-track.
 _BETWEEN_COMMAS = re.compile(rb'(?:[^,"]|"(?:[^"\\]|\\.)*+"?)++', re.DOTALL)
-_BETWEEN_SEMICOLONS = re.compile(rb'(?:[^;"]|"(?:[^"\\]|\\.)*+"?)++', re.DOTALL)
+_SEMICOLON_AND_WHAT_FOLLOWS = re.compile(rb';(?:[^;"]|"(?:[^"\\]|\\.)*+"?)*+', re.DOTALL)
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 
 Parameters = frozenset[tuple[bytes, bytes]]
@@ -59,7 +59,8 @@ def _media_ranges(accept: bytes) -> list[MediaRange]:
 
 def _parse_element(element: bytes) -> MediaRange | None:
     """Take one element apart; None where it isn't well-formed."""
-    name, *parts = (part[0].strip(b" \t") for part in _BETWEEN_SEMICOLONS.finditer(element))
+    # With a semicolon in front of it, even nothing has a first part.
+    name, *parts = (part[0][1:].strip(b" \t") for part in _SEMICOLON_AND_WHAT_FOLLOWS.finditer(b";" + element))
     if not _RANGE.fullmatch(name):
         return None
     parameters: set[tuple[bytes, bytes]] = set()

@@ -7,7 +7,8 @@ opener returns, so a finished reply may be kept and sent again while those are t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from ktlsserve.errors import RequestError
@@ -21,14 +22,15 @@ from ktlsserve.http1.reply import (
     FileSlice,
     Reply,
     ReplyTerms,
-    error_reply,
+    failure_reply,
     file_reply,
     make_reply,
     redirect_reply,
 )
-from ktlsserve.http1.representation import FileOpener, Representation, open_sibling, open_target
+from ktlsserve.http1.representation import FileOpener, Representation, open_file, open_sibling, open_target
 from ktlsserve.http1.request import BodyKind, Request
-from ktlsserve.http1.target import resolve_target
+from ktlsserve.http1.rules import NO_RULE, Rule, find_rule
+from ktlsserve.http1.target import Target, resolve_target
 
 ALLOWED_METHODS = (b"GET", b"HEAD", b"OPTIONS")
 
@@ -57,7 +59,9 @@ class Site:
     ``index_names`` are tried in order in a directory. ``body_bytes`` is the longest request body that is read over so
     that the connection can go on; beyond that a new connection is cheaper than the rest of the body. ``precompressed``
     names the content-codings (keys of ``negotiation.SUFFIXES``) whose siblings of a file, ``app.js.br`` beside
-    ``app.js``, are sent to clients that take them, in the order in which the server likes them.
+    ``app.js``, are sent to clients that take them, in the order in which the server likes them. ``rules`` are for some
+    of its paths; ``fields`` go with every reply to which no rule applies (a rule holds them itself). ``error_pages``
+    are the files, as paths beneath the root, that explain a status.
     """
 
     files: FileOpener
@@ -66,25 +70,32 @@ class Site:
     server: bytes = DEFAULT_SERVER
     body_bytes: int = 1 << 20
     precompressed: tuple[bytes, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    fields: Fields = ()
+    error_pages: Mapping[int, bytes] = field(default_factory=dict)
 
 
 def answer(request: Request, site: Site, now_s: int) -> Reply:
     """Return the reply to ``request`` at ``now_s`` (seconds since the epoch); never raises RequestError.
 
+    Raises VerificationPending where a rule's gate must first learn something that takes long.
+
     The files in the reply's body are in use until the sender releases them. Where ``reply.close`` isn't set, a body of
     the request must be read over by a :class:`~ktlsserve.http1.body.BodyDiscarder` before the next request.
     """
-    close = _closes_over_body(request, site)
+    rule = find_rule(site.rules, request) if site.rules else None
+    fields = site.fields if rule is None else rule.reply_fields(request)
+    terms = ReplyTerms.of(request, now_s, site.server, close=_closes_over_body(request, site), fields=fields)
     try:
-        return _answer(request, site, ReplyTerms.of(request, now_s, site.server, close=close))
+        return _answer(request, site, rule or NO_RULE, terms)
     except RequestError as error:
         # A 503 means that descriptors or memory ran out; holding on to the connection would make that worse.
-        close = close or error.fatal or error.status == 503
-        fields = ((b"Allow", b", ".join(error.allow)),) if error.allow else ()
-        return error_reply(error.status, request, now_s, server=site.server, fields=fields, close=close)
+        if error.fatal or error.status == 503:
+            terms = replace(terms, close=True)
+        return _failure(error.status, site, terms, ((b"Allow", b", ".join(error.allow)),) if error.allow else ())
 
 
-def _answer(request: Request, site: Site, terms: ReplyTerms) -> Reply:
+def _answer(request: Request, site: Site, rule: Rule, terms: ReplyTerms) -> Reply:
     # 1. What the method, the expectation and the body allow.
     _check_method(request)
     _check_expectation(request)
@@ -94,22 +105,33 @@ def _answer(request: Request, site: Site, terms: ReplyTerms) -> Reply:
     if request.method == b"OPTIONS":
         if request.target != b"*":
             resolve_target(request)
-        return make_reply(204, terms, ((b"Allow", _ALLOW),))
+        return make_reply(204, terms, ((b"Allow", _ALLOW), *rule.preflight_fields(request)))
 
-    # 3. From the target to an open file, or to the target with a slash at its end.
+    # 3. From the target to where the site's rule leads.
     target = resolve_target(request)
-    chosen = open_target(site.files, target, site.index_names)
+    if rule.deny:
+        raise RequestError(403, "denied by a rule")
+    if rule.gate is not None and not rule.gate.admits(request, terms.now_s):
+        return _failure(401, site, terms, (rule.gate.challenge,))
+    if rule.redirect is not None:
+        return redirect_reply(rule.redirect.location(target, rule.glob), terms, rule.redirect_status)
+
+    # 4. To an open file, or to the target with a slash at its end.
+    chosen = _open(site, target, rule)
     if chosen is None:
         return redirect_reply(target.directory_location(), terms)
+    return _represent(chosen, request, site, rule, terms)
 
-    # 4. A compressed sibling in its place, where the client takes one.
-    vary: Fields = ()
+
+def _represent(chosen: Representation, request: Request, site: Site, rule: Rule, terms: ReplyTerms) -> Reply:
+    # 5. A compressed sibling in its place, where the client takes one.
+    for_caches = rule.cache_fields()
     if site.precompressed:
-        vary = _VARY
+        for_caches = (*for_caches, *_VARY)
         codings = acceptable_codings(request.header(b"accept-encoding"), site.precompressed)
         chosen = open_sibling(site.files, chosen, codings)
 
-    # 5. The preconditions, now that there is something to compare with (RFC 9110 section 13.2.1).
+    # 6. The preconditions, now that there is something to compare with (RFC 9110 section 13.2.1).
     modified_s = last_modified_s(chosen.file.mtime_ns, terms.now_s)
     verdict = evaluate_preconditions(request, chosen.etag, modified_s, terms.now_s)
     if verdict is not Precondition.MET:
@@ -117,16 +139,20 @@ def _answer(request: Request, site: Site, terms: ReplyTerms) -> Reply:
         if verdict is Precondition.FAILED:
             raise RequestError(412, "a precondition failed")
         # What section 15.4.5 asks for: whatever of a 200 helps a cache to find its copy, and no more.
-        return make_reply(304, terms, ((b"ETag", chosen.etag), *vary))
+        return make_reply(304, terms, ((b"ETag", chosen.etag), *for_caches))
 
-    # 6. The parts that are asked for, or else all of it.
+    # 7. The parts that are asked for, or else all of it.
     content_type = site.types.type_of(chosen.path)
-    fields = _representation_fields(chosen, modified_s, terms.now_s) + vary
+    fields = (
+        *_representation_fields(chosen, modified_s, terms.now_s),
+        *for_caches,
+        *rule.file_fields(chosen.path),
+    )
     ranges = _requested_ranges(request, chosen, modified_s, terms.now_s)
     if ranges is None:
         return file_reply(chosen.file, ((b"Content-Type", content_type), *fields), terms)
     if not ranges:
-        return _unsatisfiable_reply(chosen, request, terms)
+        return _unsatisfiable_reply(chosen, terms)
     return _partial_reply(chosen, content_type, ranges, fields, terms)
 
 
@@ -162,6 +188,36 @@ def _check_body(request: Request, site: Site) -> None:
         raise RequestError(413, "request body longer than the limit")
 
 
+def _open(site: Site, target: Target, rule: Rule) -> Representation | None:
+    """Open what ``target`` means, as :func:`open_target` does, or what its rule puts in its place.
+
+    A folder that a rewrite leads to needs no slash: a redirect would tell the client what it isn't to know.
+    """
+    rewritten = rule.rewritten(target)
+    try:
+        chosen = open_target(site.files, rewritten, site.index_names)
+        if chosen is None and rewritten is not target:
+            chosen = open_target(site.files, replace(rewritten, directory=True), site.index_names)
+    except RequestError as error:
+        if error.status != 404 or rule.fallback is None:
+            raise
+        return Representation(open_file(site.files, rule.fallback), rule.fallback)
+    return chosen
+
+
+def _failure(status: int, site: Site, terms: ReplyTerms, fields: Fields) -> Reply:
+    """Answer a request that failed with the site's page for that status, or in a line where it has none."""
+    page = site.error_pages.get(status)
+    if page is not None:
+        try:
+            file = open_file(site.files, page)
+        except RequestError:
+            # A page that is missing must not change the status that it was to explain.
+            return failure_reply(status, terms, fields)
+        return file_reply(file, (*fields, (b"Content-Type", site.types.type_of(page))), terms, status)
+    return failure_reply(status, terms, fields)
+
+
 def _representation_fields(chosen: Representation, modified_s: int, now_s: int) -> Fields:
     coding: Fields = ((b"Content-Encoding", chosen.coding),) if chosen.coding else ()
     last_modified = chosen.file.last_modified if modified_s < now_s else format_http_date(modified_s)
@@ -183,11 +239,11 @@ def _requested_ranges(
     return select_ranges(value, chosen.file.size)
 
 
-def _unsatisfiable_reply(chosen: Representation, request: Request, terms: ReplyTerms) -> Reply:
+def _unsatisfiable_reply(chosen: Representation, terms: ReplyTerms) -> Reply:
     """Say how long the representation is, so that the client can ask again (RFC 9110 section 15.5.17)."""
     fields: Fields = ((b"Content-Range", b"bytes */%d" % chosen.file.size),)
     chosen.file.release()
-    return error_reply(416, request, terms.now_s, server=terms.server, fields=fields, close=terms.close)
+    return failure_reply(416, terms, fields)
 
 
 def _partial_reply(

@@ -2,12 +2,12 @@
 
 Theory of operation
 -------------------
-A path is a sequence of segments, each behind a slash; the last is empty where the path ends in a slash. A pattern is one
-too. Braces are multiplied out first, so what is left are plain patterns, each compiled to a regular expression in which
-no two quantifiers can ever share out the same text between them: within a segment, what stands between two asterisks is
-matched at the first place where it fits and never again (an atomic group), and so is what stands between two ``**``.
-That is right because a wildcard behind it takes whatever is left, and it makes the time a product of the two lengths at
-worst, where plain ``.*`` would backtrack without end.
+A path is a sequence of segments, each behind a slash; the last is empty where the path ends in a slash. A pattern is
+one too. Braces are multiplied out first, so what is left are plain patterns, each compiled to a regular expression in
+which no two quantifiers can share out the same text between them: within a segment, what stands between two asterisks
+is matched at the first place where it fits and never again (an atomic group), and so is what stands between two
+``**``. That is right because a wildcard behind it takes whatever is left, and it makes the time a product of the two
+lengths at worst, where plain ``.*`` would backtrack without end.
 """
 
 from __future__ import annotations

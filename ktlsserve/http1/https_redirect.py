@@ -7,7 +7,8 @@ itself has asked for, which no link can make it do. The target goes behind it, s
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from ktlsserve.http1.answer import Site, answer
 from ktlsserve.http1.reply import DEFAULT_SERVER, Reply, ReplyTerms, error_reply, make_reply
@@ -57,6 +58,9 @@ class HttpsRedirect:
         location = b"https://" + (self.host or self._with_port(asked or b"")) + path
         return make_reply(self.status, terms, ((b"Location", location),))
 
+    def map(self, change: Callable[[Site], Site]) -> HttpsRedirect:
+        """Return the same with its site changed."""
+        return self if self.challenges is None else replace(self, challenges=change(self.challenges))
+
     def _with_port(self, host: bytes) -> bytes:
         return host if self.port == _HTTPS_PORT else b"%b:%d" % (host, self.port)
-

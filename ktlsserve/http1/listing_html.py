@@ -17,6 +17,7 @@ from html import escape
 
 from ktlsserve.http1.folder import Entry, Folder, Order, SortKey, in_order
 from ktlsserve.http1.listing_style import STYLE
+from ktlsserve.units import human_size
 
 CONTENT_TYPE = b"text/html; charset=utf-8"
 
@@ -40,7 +41,6 @@ _UNSEEN = (
     # Line and paragraph separators; embeddings, overrides and isolates of direction (Unicode standard annex 9).
     | dict.fromkeys((0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A)), _REPLACEMENT)
 )
-_UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _HEAD = """\
 <!doctype html>
 <html lang="en">
@@ -92,19 +92,6 @@ def relative_link(entry: Entry) -> str:
     be taken for another scheme, host, query or fragment.
     """
     return f"./{''.join(map(_IN_LINK.__getitem__, entry.name))}{'/' if entry.is_folder else ''}"
-
-
-def human_size(size_bytes: int) -> str:
-    """Return a size with two or three digits and its binary unit: ``999 B``, ``1.4 KiB``, ``213 MiB``."""
-    if size_bytes < 1000:
-        return f"{size_bytes} B"
-    size = float(size_bytes)
-    unit = "B"
-    for unit in _UNITS:  # noqa: B007  (the unit that it stops at is what is wanted)
-        size /= 1024
-        if size < 999.5:
-            break
-    return f"{size:.1f} {unit}" if size < 9.95 else f"{size:.0f} {unit}"
 
 
 def utc_time(mtime_ns: int) -> tuple[str, str]:

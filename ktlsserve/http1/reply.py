@@ -26,6 +26,7 @@ REASON_PHRASES = {
     307: b"Temporary Redirect",
     308: b"Permanent Redirect",
     400: b"Bad Request",
+    401: b"Unauthorized",
     403: b"Forbidden",
     404: b"Not Found",
     405: b"Method Not Allowed",
@@ -211,12 +212,12 @@ def failure_reply(status: int, terms: ReplyTerms, fields: Fields = ()) -> Reply:
     return make_reply(status, terms, (*fields, (b"Content-Type", b"text/plain; charset=utf-8")), (text,))
 
 
-def redirect_reply(location: bytes, terms: ReplyTerms) -> Reply:
-    """Build a permanent redirect to ``location``, an absolute path.
+def redirect_reply(location: bytes, terms: ReplyTerms, status: int = 301) -> Reply:
+    """Build a redirect to ``location``, an absolute path or URL.
 
-    301 rather than 308: only GET and HEAD are ever redirected, whose method 301 keeps too, and every client knows it.
+    301 rather than 308: only GET and HEAD are redirected, whose method 301 keeps too, and every client knows it.
     """
-    return make_reply(301, terms, ((b"Location", location),))
+    return make_reply(status, terms, ((b"Location", location),))
 
 
 def file_reply(file: ServedFile, fields: Fields, terms: ReplyTerms, status: int = 200) -> Reply:

@@ -62,6 +62,15 @@ def open_target(files: FileOpener, target: Target, index_names: Sequence[bytes])
     raise RequestError(404, "no index")
 
 
+def open_file(files: FileOpener, path: bytes) -> ServedFile:
+    """Open the regular file at ``path``; raise RequestError as the opener does, and 404 for a folder."""
+    file = files.open(path)
+    if file.is_directory:
+        file.release()
+        raise RequestError(404, "a folder in the place of a file")
+    return file
+
+
 def open_sibling(files: FileOpener, plain: Representation, codings: Sequence[bytes]) -> Representation:
     """Return the first sibling of ``plain`` in one of ``codings`` that exists, in exchange; otherwise ``plain``.
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ktlsserve.errors import RequestError
+from ktlsserve.http1.auth import Gate
 from ktlsserve.http1.cors import Cors
 from ktlsserve.http1.destination import Destination, canonical_path
 from ktlsserve.http1.disposition import attachment
@@ -24,8 +25,9 @@ class Rule:
     """What holds for the paths that ``glob`` matches.
 
     ``fields`` go with every reply, the site's own included; ``cache_control`` and a Content-Disposition (``download``)
-    with files only: what holds for a file doesn't for the news that it isn't there. ``deny`` answers 403. ``redirect``
-    and ``rewrite`` send the client, or the look-up, elsewhere. ``fallback`` is the file served where nothing is found.
+    with files only: what holds for a file doesn't for the news that it isn't there. ``deny`` answers 403. ``gate``
+    answers 401 to those whom it doesn't admit. ``redirect`` and ``rewrite`` send the client, or the look-up, elsewhere.
+    ``fallback`` is the file served where nothing is found.
     """
 
     glob: Glob
@@ -38,6 +40,7 @@ class Rule:
     rewrite: Destination | None = None
     fallback: bytes | None = None
     download: bool = False
+    gate: Gate | None = None
 
     def reply_fields(self, request: Request) -> Fields:
         """Return what each reply to ``request`` says, whatever its status."""
@@ -55,13 +58,13 @@ class Rule:
         """Return what the reply with the file at ``path`` says of it, besides what caches need."""
         return ((b"Content-Disposition", attachment(path)),) if self.download else ()
 
-    def location(self, target: Target) -> bytes | None:
-        """Return where the client is to go instead, None where it is right here."""
-        return None if self.redirect is None else self.redirect.location(target, self.glob)
-
     def rewritten(self, target: Target) -> Target:
         """Return the target to look up."""
         return target if self.rewrite is None else self.rewrite.rewritten(target, self.glob)
+
+
+NO_RULE = Rule(Glob("/**"))
+"""What holds for a path that no rule of its site matches."""
 
 
 def find_rule(rules: Sequence[Rule], request: Request) -> Rule | None:

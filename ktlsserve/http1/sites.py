@@ -87,6 +87,7 @@ class Sites:
 
     def map(self, change: Callable[[Site], Site]) -> Sites:
         """Return the same sites, each changed once."""
-        changed = {id(site): change(site) for site in (self.default, *self.named.values())}
+        sites = {id(site): site for site in (self.default, *self.named.values())}
+        changed = {key: change(site) for key, site in sites.items()}
         named = {name: changed[id(site)] for name, site in self.named.items()}
         return replace(self, default=changed[id(self.default)], named=named)

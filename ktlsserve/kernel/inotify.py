@@ -43,7 +43,7 @@ class ChangeNotices:
     Raises OSError where the kernel has none left to give (fs.inotify.max_user_instances).
     """
 
-    __slots__ = ("_fd", "_watched")
+    __slots__ = ("_fd", "_watched", "_watches")
 
     def __init__(self) -> None:
         self._fd: int = _libc.inotify_init1(IN_NONBLOCK | IN_CLOEXEC)
@@ -51,6 +51,11 @@ class ChangeNotices:
             code = ctypes.get_errno()
             raise OSError(code, os.strerror(code))
         self._watched: set[bytes] = set()
+        self._watches: set[int] = set()
+
+    def __len__(self) -> int:
+        """Return how many files and folders are watched, at most: those that were removed are still counted."""
+        return len(self._watches)
 
     def fileno(self) -> int:
         """Return the descriptor to poll."""
@@ -64,10 +69,20 @@ class ChangeNotices:
         """
         if path in self._watched:
             return True
-        if _libc.inotify_add_watch(self._fd, path, _CHANGES) < 0:
+        watch: int = _libc.inotify_add_watch(self._fd, path, _CHANGES)
+        if watch < 0:
             return ctypes.get_errno() == errno.ENOENT
+        self._watches.add(watch)
         self._watched.add(path)
         return True
+
+    def unwatch_all(self) -> None:
+        """Watch nothing any more: each watch holds about a kilobyte of the kernel's memory."""
+        for watch in self._watches:
+            # Fails where the file is gone, and its watch with it.
+            _libc.inotify_rm_watch(self._fd, watch)
+        self._watches.clear()
+        self._watched.clear()
 
     def take(self) -> bool:
         """Take all notices; return whether there were any.

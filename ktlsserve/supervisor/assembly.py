@@ -10,13 +10,11 @@ from datetime import UTC, datetime
 
 from ktlsserve.config import Config, Tls
 from ktlsserve.errors import KernelTlsMissing, StartupError
-from ktlsserve.files.mime import MimeTable
-from ktlsserve.files.root import Root
-from ktlsserve.http1.answer import Site
 from ktlsserve.http1.request import HeadLimits
 from ktlsserve.kernel.probe import KernelTls, probe_kernel_tls
 from ktlsserve.observe.access_log import AccessLog
 from ktlsserve.supervisor.listeners import Listener
+from ktlsserve.supervisor.site_assembly import assemble_redirect, assemble_sites, open_roots
 from ktlsserve.tls.certificate_files import load_chain
 from ktlsserve.tls.certificates import CertificateIndex
 from ktlsserve.tls.context import ServerContext, TlsPolicy
@@ -32,18 +30,14 @@ _MIN_VERSION = {"1.2": TlsVersion.TLS1_2, "1.3": TlsVersion.TLS1_3}
 
 def assemble(config: Config, listeners: tuple[Listener, ...]) -> Service:
     """Build the service that ``config`` describes on ``listeners``; raises StartupError and its kinds."""
-    root = Root(config.server.root)
+    roots = open_roots(config)
     try:
-        site = Site(
-            files=root,
-            types=MimeTable(config.http.mime),
-            index_names=tuple(name.encode() for name in config.server.index),
-            server=config.http.server_header.encode("ascii"),
-            body_bytes=config.http.max_discarded_body_bytes,
-        )
+        sites = assemble_sites(config, roots)
+        redirecting = [listener for listener in listeners if listener.asked in config.redirect.listen]
+        serving = [listener for listener in listeners if listener not in redirecting]
         return Service(
             listeners=tuple(listener.sock for listener in listeners),
-            site=site,
+            sites=sites,
             tls=None if config.tls.mode == "off" else assemble_tls(config.tls),
             head_limits=HeadLimits(
                 head_bytes=config.http.max_head_bytes,
@@ -55,10 +49,13 @@ def assemble(config: Config, listeners: tuple[Listener, ...]) -> Service:
             files=config.files,
             drain_s=config.server.drain_s,
             access_log=_access_log(config),
-            root=root,
+            roots=tuple(roots.values()),
+            redirect_listeners=tuple(listener.sock for listener in redirecting),
+            redirect=assemble_redirect(config, roots, sites, serving) if redirecting else None,
         )
     except BaseException:
-        root.close()
+        for root in roots.values():
+            root.close()
         raise
 
 

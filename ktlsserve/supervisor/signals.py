@@ -59,5 +59,7 @@ def _queue_only(_number: int, _frame: FrameType | None) -> None:
 def exit_description(status: int) -> str:
     """Say how a process ended, from its waitpid status."""
     if os.WIFSIGNALED(status):
-        return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
+        number = os.WTERMSIG(status)
+        # Real-time signals have no names of their own.
+        return f"killed by {signal.Signals(number).name if number in set(signal.Signals) else f'signal {number}'}"
     return f"exit status {os.waitstatus_to_exitcode(status)}"

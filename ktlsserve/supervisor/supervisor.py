@@ -82,7 +82,8 @@ class Supervisor:
 
     def _prepare(self, config: Config) -> None:
         """Assemble a service and fork its workers; they take over when all are ready."""
-        listeners = bind_all(config.server.listen, self._listeners, config.limits.backlog)
+        addresses = (*config.server.listen, *config.redirect.listen)
+        listeners = bind_all(addresses, self._listeners, config.limits.backlog)
         new = [listener for listener in listeners if listener not in self._listeners]
         try:
             service = assemble(config, listeners)
@@ -142,12 +143,14 @@ class Supervisor:
         tls = generation.service.tls
         scheme = "http" if tls is None else "https"
         label = "off" if tls is None else tls.plan.label
+        served = f"root={self._config.roots()[0]}"
         for listener in self._listeners:
-            if listener.bound not in self._announced:
-                _say(
-                    f"listening on {scheme}://{listener.bound} tls={label} workers={generation.wanted} "
-                    f"root={self._config.server.root}"
-                )
+            if listener.bound in self._announced:
+                continue
+            if listener.sock in generation.service.redirect_listeners:
+                _say(f"listening on http://{listener.bound} tls=off workers={generation.wanted} redirect=https")
+            else:
+                _say(f"listening on {scheme}://{listener.bound} tls={label} workers={generation.wanted} {served}")
         self._announced = {listener.bound for listener in self._listeners}
 
     # What happens.

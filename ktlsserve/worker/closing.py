@@ -2,13 +2,14 @@
 
 An orderly close has an order, because each step destroys what the step before hasn't finished:
 
-1. send close_notify; it queues behind the data;
-2. wait until the kernel has sent everything: a kTLS record that TCP took only in part is dropped by shutdown and close
-   without a word. There is no event for it, so SIOCOUTQ is asked until it says 0 twice: the first 0 may be the moment
-   between two parts of one record;
-3. shut the sending side;
-4. read until the peer has closed too, because closing with unread input sends RST, which may overtake our last bytes;
-5. close.
+1. wait until TCP has had everything acknowledged. A kTLS record that TCP took only in part is dropped by shutdown and
+   close without a word, and there is no event for when it has left: SIOCOUTQ is asked again and again;
+2. send close_notify. TCP's queue is empty now, so this call also pushes, before it returns, whatever the kernel had yet
+   to push of the last record; before that moment a 0 from SIOCOUTQ might be the pause between two parts of it;
+3. wait for 0 again, twice in a row;
+4. shut the sending side;
+5. read until the peer has closed too, because closing with unread input sends RST, which may overtake our last bytes;
+6. close.
 
 ``abort`` is for everything else: RST, no close_notify, so that a reply which isn't whole can't look whole.
 """
@@ -36,6 +37,7 @@ _DISCARD_BYTES = 65536
 _DISCARDS_A_TURN = 16
 # The first looks come fast, for a round trip in a data centre; a slow client is asked less often.
 _SOON_CHECKS = 16
+_CLOSING = frozenset({State.FLUSHING, State.NOTIFIED})
 
 
 def begin_close(worker: Worker, conn: Connection) -> None:
@@ -48,36 +50,29 @@ def begin_close(worker: Worker, conn: Connection) -> None:
     if conn.sender is None:
         raise RuntimeError("only a connection that can send is closed in order")
     worker.watch(conn, select.EPOLLOUT if conn.sender.holds_ciphertext else 0)
-    try:
-        conn.sender.send_close_notify()
-    except BlockingIOError:
-        conn.flush_checks = -1
-    except (OSError, HandoverError) as error:
-        logger.debug("%s: no close_notify: %s", conn.peer, error)
-        abort(worker, conn)
-        return
     check_flushed(worker, conn)
 
 
 def check_flushed(worker: Worker, conn: Connection) -> None:
     """Look whether everything has left, and go on to the next step if so."""
     sender = conn.sender
-    if sender is None:
-        raise RuntimeError("only a connection that can send is flushed")
-    try:
-        if conn.flush_checks < 0:
-            sender.send_close_notify()
-            conn.flush_checks = 0
-        unsent = sender.flush()
-    except BlockingIOError:
-        worker.check_again(conn, soon=False)
+    if sender is None or conn.state not in _CLOSING:
+        # A look that was due while the socket told of room first.
         return
+    try:
+        unsent = sender.flush()
+        if conn.state is State.FLUSHING and not unsent:
+            sender.send_close_notify()
+            conn.move(State.NOTIFIED)
+            conn.unsent_bytes = -1
+            unsent = sender.flush()
+    except BlockingIOError:
+        unsent = 0
     except (OSError, HandoverError) as error:
-        logger.debug("%s: while flushing: %s", conn.peer, error)
+        logger.debug("%s: while closing: %s", conn.peer, error)
         abort(worker, conn)
         return
-    settled = unsent == 0 and (conn.unsent_bytes == 0 or not conn.kernel_sends)
-    if settled:
+    if conn.state is State.NOTIFIED and not unsent and (conn.unsent_bytes == 0 or not conn.kernel_sends):
         linger(worker, conn)
         return
     if unsent < conn.unsent_bytes:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import IntEnum, auto
 
 from ktlsserve.errors import IllegalTransition
 from ktlsserve.http1.body import BodyDiscarder
 from ktlsserve.http1.reply import Reply
+from ktlsserve.http1.request import Request
 from ktlsserve.tls.handshake import Established, Handshake
+from ktlsserve.worker.memo import Memo
 from ktlsserve.worker.outbox import Outbox
 from ktlsserve.worker.receivers import Receiver
 from ktlsserve.worker.senders import Sender
@@ -25,6 +29,14 @@ class Timeout(IntEnum):
     CLOSE = auto()
 
 
+@dataclass(frozen=True, slots=True)
+class Front:
+    """What answers the requests of a connection: it works out a reply, or has kept one that it worked out."""
+
+    answer: Callable[[Request, int], Reply]
+    memo: Memo
+
+
 class Connection:
     """State and belongings of one client's connection; the phases act on it.
 
@@ -39,6 +51,7 @@ class Connection:
         "established",
         "fd",
         "flush_checks",
+        "front",
         "handshake",
         "handshake_output",
         "head",
@@ -57,8 +70,9 @@ class Connection:
         "unsent_bytes",
     )
 
-    def __init__(self, sock: socket.socket, peer: str, state: State, now_s: float) -> None:
+    def __init__(self, sock: socket.socket, peer: str, state: State, now_s: float, front: Front) -> None:
         self.sock = sock
+        self.front = front
         self.fd = sock.fileno()
         self.peer = peer
         self.state = state

@@ -31,7 +31,7 @@ def on_event(worker: Worker, conn: Connection, events: int) -> None:
             requests.continue_sending(worker, conn)
     elif state is State.HANDSHAKE:
         handshaking.continue_handshake(worker, conn)
-    elif state is State.FLUSHING:
+    elif state in (State.FLUSHING, State.NOTIFIED):
         if events & (select.EPOLLERR | select.EPOLLHUP):
             closing.abort(worker, conn)
         else:

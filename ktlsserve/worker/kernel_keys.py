@@ -123,6 +123,11 @@ class KernelKeys:
             self.update_owed = True
         return True
 
+    @property
+    def can_change(self) -> bool:
+        """Whether the peer's KeyUpdates can be followed."""
+        return self._rx_secret is not None
+
     def note_key_update(self) -> None:
         """Note that OpenSSL, which receives here, has read a KeyUpdate.
 

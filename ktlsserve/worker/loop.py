@@ -17,16 +17,21 @@ from collections.abc import Callable
 from enum import IntEnum, auto
 
 from ktlsserve.files.cache import FileCache
+from ktlsserve.files.root import Root
+from ktlsserve.http1.answer import Site
+from ktlsserve.http1.reply import Reply
+from ktlsserve.http1.request import Request
 from ktlsserve.kernel.inotify import ChangeNotices
 from ktlsserve.worker import closing, handshaking, requests
 from ktlsserve.worker.accepting import Acceptor
 from ktlsserve.worker.accounting import log_reply
-from ktlsserve.worker.connection import Connection, Timeout
+from ktlsserve.worker.connection import Connection, Front, Timeout
 from ktlsserve.worker.dispatch import on_event, on_timeout
 from ktlsserve.worker.memo import Memo
 from ktlsserve.worker.service import Service
 from ktlsserve.worker.states import State
 from ktlsserve.worker.timers import Deadlines
+from ktlsserve.worker.verifier import Verifier
 
 logger = logging.getLogger(__name__)
 
@@ -82,10 +87,16 @@ class Worker:
             self._epoll.register(notices.fileno(), select.EPOLLIN)
         self._notices_event = (notices.fileno() if notices is not None else -1, select.EPOLLIN)
         self.files = FileCache(
-            service.root, notices, most_entries=service.files.cached_files, max_age_s=service.files.cache_s
+            service.roots[0], notices, most_entries=service.files.cached_files, max_age_s=service.files.cache_s
         )
-        self.site = dataclasses.replace(service.site, files=self.files)
-        self.memo = Memo(self.files, service.head_limits, service.files.small_bytes)
+        self.sites = service.sites.map(self._with_cache)
+        self._front = self._make_front(self.sites.answer)
+        self._redirect_fds = {listener.fileno() for listener in service.redirect_listeners}
+        self._redirect_front = self._front
+        if service.redirect is not None:
+            self._redirect_front = self._make_front(service.redirect.map(self._with_cache).answer)
+        self.verifier: Verifier[Connection] = Verifier()
+        self._epoll.register(self.verifier.fileno(), select.EPOLLIN)
         self._acceptor = Acceptor(service, self._epoll)
 
     def run(self) -> None:
@@ -97,6 +108,7 @@ class Worker:
                 self._handle(fd, events)
             self._run_later()
             self._run_timers()
+        self.verifier.close()
         if self.service.access_log is not None:
             self.service.access_log.close()
 
@@ -133,6 +145,16 @@ class Worker:
         self._checks.clear(conn)
         self._acceptor.connection_ended(conn)
 
+    # What is served.
+
+    def _with_cache(self, site: Site) -> Site:
+        if not isinstance(site.files, Root):
+            raise TypeError("the sites of a service open their files in its roots")
+        return dataclasses.replace(site, files=self.files.beneath(site.files))
+
+    def _make_front(self, answer: Callable[[Request, int], Reply]) -> Front:
+        return Front(answer, Memo(self.files, self.service.head_limits, self.service.files.small_bytes))
+
     # The parts of a turn.
 
     def _begin_turn(self, *, noticed: bool) -> None:
@@ -148,20 +170,35 @@ class Worker:
             self._guard(conn, on_event, events)
         elif self._acceptor.owns(fd):
             for sock, peer in self._acceptor.accept(fd, self.now_s):
-                self._begin(sock, peer)
+                self._begin(sock, peer, redirects=fd in self._redirect_fds)
         elif fd == self._control.fileno():
             self._obey()
+        elif fd == self.verifier.fileno():
+            self._resume_verified()
 
-    def _begin(self, sock: socket.socket, peer: str) -> None:
-        tls = self.service.tls
-        conn = Connection(sock, peer, State.HANDSHAKE if tls else State.HEAD, self.now_s)
+    def _begin(self, sock: socket.socket, peer: str, *, redirects: bool) -> None:
+        tls = None if redirects else self.service.tls
+        front = self._redirect_front if redirects else self._front
+        conn = Connection(sock, peer, State.HANDSHAKE if tls else State.HEAD, self.now_s, front)
+        try:
+            self._epoll.register(conn.fd, 0)
+        except OSError as error:
+            # The kernel's memory, or this user's watches (fs.epoll.max_user_watches), are used up.
+            logger.warning("%s: connection refused: epoll: %s", peer, error.strerror)
+            sock.close()
+            return
         self._connections[conn.fd] = conn
-        self._epoll.register(conn.fd, 0)
         self._acceptor.connection_begun(conn, handshake=tls is not None)
         if tls is not None:
             self._guard(conn, handshaking.begin_handshake, tls)
         else:
             self._guard(conn, requests.begin_requests)
+
+    def _resume_verified(self) -> None:
+        """Answer the requests whose credentials have been verified, of connections that still wait for it."""
+        for conn in self.verifier.finished(self.clock_s):
+            if conn.state is State.HEAD:
+                self._guard(conn, requests.answer_buffered)
 
     def _guard(self, conn: Connection, action: Callable[..., None], *arguments: object) -> None:
         """Run ``action`` on the connection; a bug costs that connection and no other."""
@@ -174,6 +211,9 @@ class Worker:
 
     def _run_later(self) -> None:
         postponed, self._later = self._later, []
+        if postponed:
+            # They may read requests that came after this turn began, and after files were changed.
+            self.files.take_notices()
         for conn, state, action in postponed:
             if conn.state is state:
                 self._guard(conn, action)
@@ -216,7 +256,12 @@ class Worker:
 
     def _obey(self) -> None:
         """Do as the supervisor says: a byte retires this worker, the end of the stream gives it ``drain_s`` for it."""
-        if not self._control.recv(16):
+        try:
+            said = self._control.recv(16)
+        except ConnectionResetError:
+            # The supervisor has closed its end, and with it our word that we are ready, which it hadn't read.
+            said = b""
+        if not said:
             self._epoll.unregister(self._control.fileno())
             self._drain_until_s = self.now_s + self.service.drain_s
         if not self.draining:

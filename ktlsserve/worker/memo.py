@@ -114,11 +114,11 @@ class Memo:
         self._enter_head(head, finished)
         return finished
 
-    def keep(self, head: bytes, request: Request, reply: Reply) -> None:
+    def keep(self, head: bytes, request: Request, reply: Reply, epoch: int) -> None:
         """Keep a reply just made from ``head``, if it is of a kind that can be sent again.
 
-        Its files must still be open: what was opened for it since ``cache.horizon_s`` was reset decides how long it is
-        good.
+        ``epoch`` is the cache's before the reply was worked out. Its files must still be open: what was opened for it
+        since ``cache.horizon_s`` was reset decides how long it is good.
         """
         if reply.close or len(reply.body) > 1 or request.body.kind is not BodyKind.NONE:
             return
@@ -135,7 +135,7 @@ class Memo:
             finished = FinishedReply(reply, content, None)
         else:
             finished = FinishedReply(reply, b"", part)
-        finished.epoch = self._cache.epoch
+        finished.epoch = epoch
         finished.valid_until_s = self._cache.horizon_s
         if len(self._by_key) >= _MOST_ENTRIES:
             self._by_key.clear()

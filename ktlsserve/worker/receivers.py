@@ -14,7 +14,7 @@ from typing import Protocol
 
 from OpenSSL import SSL
 
-from ktlsserve.errors import PeerViolation
+from ktlsserve.errors import HandoverError, PeerViolation
 from ktlsserve.kernel.ktls import (
     TLS_RECORD_TYPE_ALERT,
     TLS_RECORD_TYPE_DATA,
@@ -68,18 +68,52 @@ class KernelReceiver:
     Plain ``recv`` serves data records. EIO says that a control record heads the queue: it is read at once, because
     after a KeyUpdate poll reports nothing although the record is still there (Linux 6.14 and later). An empty result is
     the end of the stream *or* an empty data record in front of a control record: only recvmsg tells them apart.
+
+    A recv with room to spare has the kernel decrypt the next record too. If that is a KeyUpdate, poll hides it from
+    then on, and everything behind it: so where keys can change, what follows data is read at once as well. What comes
+    of that other than data is kept for the next ``recv``, and ``buffered`` says so.
     """
 
-    __slots__ = ("_keys", "_sock", "_sock_recv")
-    buffered = False
+    __slots__ = ("_kept", "_keys", "_sock", "_sock_recv", "buffered")
 
     def __init__(self, sock: socket.socket, keys: KernelKeys) -> None:
         self._sock = sock
         self._sock_recv = sock.recv
         self._keys = keys
+        self._kept: bytes | Exception | None = None
+        self.buffered = False
 
     def recv(self, max_bytes: int, /) -> bytes:
-        """Return decrypted bytes, having dealt with the control records in front of them."""
+        """Return decrypted bytes, having dealt with the control records in front of them and behind."""
+        if self.buffered:
+            self.buffered = False
+            kept, self._kept = self._kept, None
+            if isinstance(kept, Exception):
+                raise kept
+            if kept is not None:
+                return kept
+        data = self._read(max_bytes)
+        if data and self._keys.can_change:
+            return self._with_what_follows(data, max_bytes)
+        return data
+
+    def _with_what_follows(self, data: bytes, max_bytes: int) -> bytes:
+        """Return ``data`` and what lies behind it, until nothing does or there is no room: then nothing is hidden."""
+        while len(data) < max_bytes:
+            try:
+                more = self._read(max_bytes - len(data))
+            except BlockingIOError:
+                break
+            except (OSError, PeerViolation, HandoverError) as error:
+                self._kept, self.buffered = error, True
+                break
+            if not more:
+                self._kept, self.buffered = more, True
+                break
+            data += more
+        return data
+
+    def _read(self, max_bytes: int) -> bytes:
         try:
             data = self._sock_recv(max_bytes)
         except OSError as error:

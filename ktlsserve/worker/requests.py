@@ -14,7 +14,7 @@ import select
 from typing import TYPE_CHECKING
 
 from ktlsserve.errors import HandoverError, KeyUpdateUnsupported, PeerViolation, RequestError
-from ktlsserve.http1.answer import answer
+from ktlsserve.http1.auth import VerificationPending
 from ktlsserve.http1.body import BodyDiscarder
 from ktlsserve.http1.head import head_end, parse_head, skip_leading_crlf
 from ktlsserve.http1.reply import Reply, error_reply
@@ -80,11 +80,12 @@ def receive(worker: Worker, conn: Connection) -> None:
 
 def _answer_from_memo(worker: Worker, conn: Connection, data: bytes) -> bool:
     """Answer ``data`` if it is one head whose reply is known; the way of nearly every request."""
-    finished = worker.memo.find(data, worker.now_s)
+    memo = conn.front.memo
+    finished = memo.find(data, worker.now_s)
     if finished is None:
         if not data.endswith(_HEAD_END) or data.find(_HEAD_END) != len(data) - 4:
             return False
-        finished = worker.memo.find_by_key(data, worker.now_s)
+        finished = memo.find_by_key(data, worker.now_s)
     if finished is None or worker.draining or (conn.sender is not None and conn.sender.worn_out):
         return False
     if finished.second != worker.clock_s:
@@ -147,6 +148,9 @@ def answer_buffered(worker: Worker, conn: Connection, *, answered: bool = False)
             logger.debug("%s: connection ends: %s", conn.peer, error)
             begin_close(worker, conn)
             return
+        except VerificationPending:
+            _await_verdict(worker, conn)
+            return
         if reply is None:
             _await_more(worker, conn, answered=answered)
             return
@@ -165,7 +169,7 @@ def time_out_head(worker: Worker, conn: Connection) -> None:
         return
     conn.buffer = b""
     conn.input_ended = True
-    conn.reply = error_reply(408, None, worker.clock_s, server=worker.site.server)
+    conn.reply = error_reply(408, None, worker.clock_s, server=worker.sites.default.server)
     conn.outbox = Outbox(conn.reply)
     if send_reply(worker, conn):
         answer_buffered(worker, conn)
@@ -189,7 +193,10 @@ def _body_is_over(conn: Connection) -> bool:
 
 
 def _next_reply(worker: Worker, conn: Connection) -> Reply | None:
-    """Take one head off the buffer and answer it; None while it is incomplete."""
+    """Take one head off the buffer and answer it; None while it is incomplete.
+
+    Where credentials are being verified it raises VerificationPending and leaves the head where it is.
+    """
     limits = worker.service.head_limits
     empty_lines_bytes = skip_leading_crlf(conn.buffer)
     if empty_lines_bytes:
@@ -206,19 +213,24 @@ def _next_reply(worker: Worker, conn: Connection) -> Reply | None:
     except RequestError as error:
         logger.debug("%s: %s", conn.peer, error)
         conn.buffer = b""
-        return error_reply(error.status, None, worker.clock_s, server=worker.site.server)
+        return error_reply(error.status, None, worker.clock_s, server=worker.sites.default.server)
+    if worker.draining:
+        request = dataclasses.replace(request, keep_alive=False)
+    worker.files.horizon_s, epoch = math.inf, worker.files.epoch
+    try:
+        reply = conn.front.answer(request, worker.clock_s)
+    except VerificationPending as pending:
+        if worker.verifier.submit(pending.attempt, conn):
+            raise
+        reply = error_reply(503, request, worker.clock_s, server=worker.sites.default.server, close=True)
     conn.buffer = conn.buffer[end:]
     conn.searched = 0
     if worker.service.access_log is not None:
         conn.head, conn.request_s = head, worker.now_s
-    if worker.draining:
-        request = dataclasses.replace(request, keep_alive=False)
-    worker.files.horizon_s = math.inf
-    reply = answer(request, worker.site, worker.clock_s)
     if not reply.close and request.body.kind is not BodyKind.NONE:
-        conn.discarder = BodyDiscarder(request.body, worker.site.body_bytes)
+        conn.discarder = BodyDiscarder(request.body, worker.sites.default.body_bytes)
     else:
-        worker.memo.keep(head, request, reply)
+        conn.front.memo.keep(head, request, reply, epoch)
     return reply
 
 
@@ -246,6 +258,14 @@ def _await_more(worker: Worker, conn: Connection, *, answered: bool) -> None:
     worker.watch(conn, select.EPOLLIN)
     if conn.receiver is not None and conn.receiver.buffered:
         worker.later(conn, receive)
+
+
+def _await_verdict(worker: Worker, conn: Connection) -> None:
+    """Wait until the verifier has a verdict on the head that is first in the buffer; nothing is read meanwhile."""
+    if conn.state is not State.HEAD:
+        conn.move(State.HEAD)
+    worker.deadlines.set(conn, Timeout.HEAD, worker.now_s)
+    worker.watch(conn, 0)
 
 
 def _take_turns(worker: Worker, conn: Connection) -> None:

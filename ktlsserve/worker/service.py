@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from ktlsserve.config import Files, Limits, Timeouts
 from ktlsserve.files.root import Root
-from ktlsserve.http1.answer import Site
+from ktlsserve.http1.https_redirect import HttpsRedirect
 from ktlsserve.http1.request import HeadLimits
+from ktlsserve.http1.sites import Sites
 from ktlsserve.observe.access_log import AccessLog
 from ktlsserve.tls.context import ServerContext
 from ktlsserve.worker.handover import HandoverPlan
@@ -28,11 +29,13 @@ class TlsService:
 class Service:
     """Everything that a worker serves with; it never changes in a worker's life.
 
-    ``tls`` is None for plain HTTP, ``access_log`` None where there is none. ``listeners`` are bound and listening.
+    ``tls`` is None for plain HTTP, ``access_log`` None where there is none. ``listeners`` are bound and listening;
+    what comes in on those of ``redirect_listeners`` is plain HTTP, and answered by ``redirect``. ``roots`` are the
+    folders that ``sites`` and ``redirect`` open files in.
     """
 
     listeners: tuple[socket.socket, ...]
-    site: Site
+    sites: Sites
     tls: TlsService | None
     head_limits: HeadLimits
     timeouts: Timeouts
@@ -40,10 +43,13 @@ class Service:
     files: Files
     drain_s: float
     access_log: AccessLog | None
-    root: Root
+    roots: tuple[Root, ...]
+    redirect_listeners: tuple[socket.socket, ...] = ()
+    redirect: HttpsRedirect | None = None
 
     def close(self) -> None:
         """Give this process's descriptors back, except the listeners; the workers have their own."""
-        self.root.close()
+        for root in self.roots:
+            root.close()
         if self.access_log is not None:
             self.access_log.close()

@@ -8,7 +8,9 @@
         │          │      │  │     │
         │          │      │  └──► BODY    reading over a request's body once its reply is sent
         │          ▼      ▼
-        │         FLUSHING               all that was handed over, close_notify included, must leave
+        │         FLUSHING               all that was handed over must leave
+        │            ▼
+        │         NOTIFIED               so must close_notify behind it
         ▼            ▼
         └────► LINGERING                 what the peer still says is read, so that no RST overtakes our bytes
                      ▼
@@ -35,6 +37,7 @@ class State(IntEnum):
     SENDING = auto()
     BODY = auto()
     FLUSHING = auto()
+    NOTIFIED = auto()
     LINGERING = auto()
     CLOSED = auto()
 
@@ -45,7 +48,8 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.IDLE: frozenset({State.HEAD, State.SENDING, State.BODY, State.FLUSHING, State.CLOSED}),
     State.SENDING: frozenset({State.IDLE, State.HEAD, State.BODY, State.FLUSHING, State.CLOSED}),
     State.BODY: frozenset({State.IDLE, State.HEAD, State.SENDING, State.FLUSHING, State.CLOSED}),
-    State.FLUSHING: frozenset({State.LINGERING, State.CLOSED}),
+    State.FLUSHING: frozenset({State.NOTIFIED, State.CLOSED}),
+    State.NOTIFIED: frozenset({State.LINGERING, State.CLOSED}),
     State.LINGERING: frozenset({State.CLOSED}),
     State.CLOSED: frozenset(),
 }

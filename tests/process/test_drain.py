@@ -44,16 +44,17 @@ def press_control_c(server: Server) -> None:
 
 @pytest.mark.parametrize("stop", [terminate, interrupt, press_control_c])
 def test_a_stop_finishes_what_was_begun(tmp_path: Path, root: Path, tls: str, stop: Callable[[Server], None]) -> None:
-    with Server(tmp_path / "server", root, tls=tls, workers=2) as server:
+    with Server(tmp_path / "server", root, tls=tls) as server:
         dial = dialer(server)
         workers = server.worker_pids()
-        with begin_download(server) as download, dial() as idle, dial() as half, dial() as fresh:
+        with begin_download(server) as download, dial() as fresh, dial() as idle, dial() as half:
             for wire in (idle, half):
                 assert wire.get("/hello.txt").status == 200
             half.send(request("/hello.txt")[:-2])
 
             stop(server)
 
+            # From here on the only worker knows.
             assert idle.read_to_end() == b""
             assert idle.end is idle.orderly
             server.wait_for_log("draining for up to 30 s")

@@ -108,9 +108,16 @@ def curl(server: Server, paths: Sequence[str], folder: Path, choice: Choice | No
     return Fetched(arrived, sum(int(line.split()[1]) for line in lines))
 
 
-def openssl(server: Server, paths: Sequence[str], folder: Path, choice: Choice | None = None) -> Fetched:  # noqa: ARG001
+def openssl(server: Server, paths: Sequence[str], folder: Path, choice: Choice | None = None) -> Fetched:
     """Fetch with ``openssl s_client``: all requests at once, the replies as they come."""
-    stream = _run("s_client", [*s_client_command(server, choice), "-ign_eof"], pipeline(list(paths)))
+    return s_client(server, paths, choice)
+
+
+def s_client(
+    server: Server, paths: Sequence[str], choice: Choice | None = None, options: Sequence[str] = ()
+) -> Fetched:
+    """Fetch with ``openssl s_client`` and further ``options`` of its own."""
+    stream = _run("s_client", [*s_client_command(server, choice), "-ign_eof", *options], pipeline(list(paths)))
     return _fetched(stream, paths)
 
 
@@ -137,7 +144,7 @@ def gnutls(server: Server, paths: Sequence[str], folder: Path, choice: Choice | 
     return _fetched(stream, paths)
 
 
-def node(server: Server, paths: Sequence[str], folder: Path, choice: Choice | None = None) -> Fetched:  # noqa: ARG001
+def node(server: Server, paths: Sequence[str], folder: Path, choice: Choice | None = None) -> Fetched:
     """Fetch with Node's https (or http) module and an agent that keeps one connection alive."""
     command = ["node", str(HERE / "fetch.js"), server.url, str(server.ca_file)]
     command += [f"TLSv{choice.version}", choice.suite] if choice is not None else ["", ""]
@@ -149,16 +156,18 @@ def python(server: Server, paths: Sequence[str], folder: Path, choice: Choice | 
 
     The ssl module can't choose among the suites of TLS 1.3: OpenSSL's configuration does.
     """
-    version, suite, environment = "", "", {}
+    version, ciphers, environment = "", "", {}
     if choice is not None:
-        version, suite = choice.version, choice.suite
+        version = choice.version
         config = folder / "python-client.cnf"
         config.write_text(
             f"openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n[c]\nCiphersuites = {choice.suite}\n"
         )
         if version == "1.3":
             environment["OPENSSL_CONF"] = str(config)
-    command = [sys.executable, "-S", "-E", str(HERE / "fetch.py"), server.url, str(server.ca_file), version, suite]
+        else:
+            ciphers = choice.suite
+    command = [sys.executable, "-S", "-E", str(HERE / "fetch.py"), server.url, str(server.ca_file), version, ciphers]
     return _reported(_run("python", [*command, *paths], environment=environment))
 
 

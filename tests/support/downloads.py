@@ -39,6 +39,12 @@ def require_whole(wire: Wire) -> None:
     assert (response.status, len(response.body), rest) == (200, LARGE_BYTES, b"")
 
 
+def finish(wire: Wire) -> None:
+    """As ``require_whole``, for a connection that only its client has reason to end."""
+    wire.half_close()
+    require_whole(wire)
+
+
 def require_cut(wire: Wire) -> None:
     """Take what still comes, and require that it isn't whole."""
     assert len(wire.read_to_end()) < LARGE_BYTES

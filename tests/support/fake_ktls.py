@@ -1,7 +1,7 @@
 """A fake of a connected socket under kTLS, for tests of what the worker asks of it. No kernel is involved.
 
-It records every call in order, and does with the keys what the kernel does (tests/support/record_protection.py): what is
-sent comes out as records in ``wire``, records that are fed come in as plaintext and control records, as
+It records every call in order, and does with the keys what the kernel does (``record_protection``): what is sent comes
+out as records in ``wire``, records that are fed come in as plaintext and control records, as
 Documentation/networking/tls.rst and the facts of net/tls/tls_sw.c have it. tests/kernel asks the real one.
 """
 

@@ -12,7 +12,7 @@ import sys
 from urllib.parse import urlsplit
 
 READ_BYTES = 1 << 16
-TIMEOUT_S = 60.0
+TIMEOUT_S = 120.0
 
 
 def main(url: str, ca_file: str, version: str, ciphers: str, *paths: str) -> None:
@@ -43,8 +43,6 @@ def connect(url: str, ca_file: str, version: str, ciphers: str) -> http.client.H
     context.load_verify_locations(ca_file)
     if version:
         context.minimum_version = context.maximum_version = ssl.TLSVersion[f"TLSv{version.replace('.', '_')}"]
-    if version == "1.2":
-        context.set_ciphers(suite)
     if ciphers:
         context.set_ciphers(ciphers)
     return http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=context)

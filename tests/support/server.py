@@ -232,12 +232,16 @@ class Server:
 
 
 def toml_document(settings: Mapping[str, object]) -> str:
-    """Write settings by key path (``table.key``) as a TOML document."""
+    """Write settings by key path (``table.key``, or ``key`` for what stands in no table) as a TOML document."""
+    top = ""
     tables: dict[str, list[str]] = {}
     for path, value in settings.items():
-        table, _, key = path.partition(".")
-        tables.setdefault(table, []).append(f"{key} = {_toml_value(value)}\n")
-    return "\n".join(f"[{table}]\n{''.join(lines)}" for table, lines in tables.items())
+        table, dot, key = path.partition(".")
+        if dot:
+            tables.setdefault(table, []).append(f"{key} = {_toml_value(value)}\n")
+        else:
+            top += f"{path} = {_toml_value(value)}\n"
+    return "\n".join([top, *(f"[{table}]\n{''.join(lines)}" for table, lines in tables.items())])
 
 
 def _toml_value(value: object) -> str:

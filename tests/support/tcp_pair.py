@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def tcp_pair(*, buffer_bytes: int = 0) -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Yield (non-blocking server's end, client's end with a time limit); small buffers where ``buffer_bytes`` says so."""
+    """Yield (non-blocking server's end, client's end with a time limit), with buffers of ``buffer_bytes`` if not 0."""
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as client:
         if buffer_bytes:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)

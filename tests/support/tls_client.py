@@ -40,9 +40,9 @@ class MemoryClient:
     """
 
     def __init__(self, wishes: Wishes | None = None, *, earlier: MemoryClient | None = None) -> None:
-        self.wishes = wishes or (earlier.wishes if earlier else Wishes())
+        self.wishes: Wishes = wishes or (earlier.wishes if earlier else Wishes())
         # pyOpenSSL lends sessions only to connections of the same context.
-        self._context = earlier._context if earlier else _context(self.wishes)
+        self._context: SSL.Context = earlier._context if earlier else _context(self.wishes)
         self.connection = SSL.Connection(self._context, None)
         self.connection.set_connect_state()
         self.done = False

@@ -32,11 +32,14 @@ class End(Enum):
 
 
 class Wire:
-    """A plain TCP connection to ``address``; small ``receive_buffer_bytes`` let the server feel a slow reader."""
+    """A plain TCP connection to ``address``.
+
+    A small ``receive_buffer_bytes`` lets the server feel a slow reader; ``max_segment_bytes`` limits its segments.
+    """
 
     orderly = End.FIN
 
-    def __init__(self, address: tuple[str, int], *, receive_buffer_bytes: int = 0) -> None:
+    def __init__(self, address: tuple[str, int], *, receive_buffer_bytes: int = 0, max_segment_bytes: int = 0) -> None:
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.sock = socket.socket(family, socket.SOCK_STREAM)
         self.end: End | None = None
@@ -44,6 +47,8 @@ class Wire:
         try:
             if receive_buffer_bytes:
                 self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+            if max_segment_bytes:
+                self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, max_segment_bytes)
             # Pieces are pieces.
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.sock.settimeout(LIMIT_S)
@@ -66,6 +71,10 @@ class Wire:
     def send(self, data: bytes) -> None:
         """Send ``data`` in one piece (one record, in TLS); raises OSError where the server has reset the connection."""
         self.sock.sendall(data)
+
+    def seal(self, data: bytes) -> bytes:
+        """Return what carries ``data`` on ``sock`` (one record, in TLS), to be sent in pieces; it must be sent."""
+        return data
 
     def receive(self) -> bytes:
         """Wait for bytes; ``b""`` once the connection has ended, and ``end`` then says how."""
@@ -92,15 +101,16 @@ class Wire:
 
     def responses(self, count: int, heads: Sequence[bool] = ()) -> list[Response]:
         """Wait for ``count`` responses, or fewer if the connection ends; ``heads`` are those that answer a HEAD."""
-        found, rest = parse_responses(self._unparsed, list(heads))
-        while len(found) < count:
+        found: list[Response] = []
+        while True:
+            complete, self._unparsed = parse_responses(self._unparsed, list(heads[len(found) :]))
+            found += complete
+            if len(found) >= count:
+                return found
             data = self.receive()
             if not data:
-                break
+                return found
             self._unparsed += data
-            found, rest = parse_responses(self._unparsed, list(heads))
-        self._unparsed = rest
-        return found
 
     def await_beginning(self) -> None:
         """Wait until something has come; it is kept for ``responses`` and ``read_to_end``."""
@@ -145,10 +155,11 @@ class TlsWire(Wire):
         context: ssl.SSLContext,
         *,
         receive_buffer_bytes: int = 0,
+        max_segment_bytes: int = 0,
         session: ssl.SSLSession | None = None,
         shake_hands: bool = True,
     ) -> None:
-        super().__init__(address, receive_buffer_bytes=receive_buffer_bytes)
+        super().__init__(address, receive_buffer_bytes=receive_buffer_bytes, max_segment_bytes=max_segment_bytes)
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname="localhost", session=session)
         if shake_hands:
@@ -176,7 +187,7 @@ class TlsWire(Wire):
         self._flush()
 
     def seal(self, data: bytes) -> bytes:
-        """Return the record that carries ``data``, for ``sock`` to send in pieces."""
+        """Return the record that carries ``data``; it must be sent before any other."""
         self.tls.write(data)
         return self.outgoing.read()
 
@@ -205,6 +216,10 @@ class TlsWire(Wire):
 
     def half_close(self) -> None:
         """Send close_notify, then FIN; what the server sends can still be read."""
+        # OpenSSL, waiting for the server's close_notify, takes data that it had already for an error.
+        with suppress(ssl.SSLWantReadError):
+            while data := self.tls.read(READ_BYTES):
+                self._unparsed += data
         with suppress(ssl.SSLWantReadError):
             self.tls.unwrap()
         self._flush()

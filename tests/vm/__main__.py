@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     actions.add_parser("kernels", help="fetch the kernels that the cache lacks")
     run = actions.add_parser("run", help="run a command in a guest, in the checkout, with this Python first in PATH")
     run.add_argument("--kernel", choices=sorted(read_specs()), default="6.12")
-    run.add_argument("--cpus", type=int, default=2)
+    run.add_argument("--cpus", type=int, default=1)
     run.add_argument("--memory", default="4G")
     run.add_argument("--limit", type=float, default=1500.0, metavar="SECONDS", help="end the command then")
     run.add_argument("--emulate", action="store_true", help="do not use KVM even where it works")

@@ -8,6 +8,7 @@ tmpfs at /tmp, /var/tmp and /run. A guest that ends without `status` died; `cons
 vng wants a standard input that is at its end, and loses the command's output where it has no terminal: hence the files.
 """
 
+import contextlib
 import os
 import re
 import shlex
@@ -32,6 +33,17 @@ _COVERED = ("/tmp", "/var/tmp", "/run", "/dev", "/proc", "/sys")  # the guest ha
 _SAFE_PATH = re.compile(r"[a-zA-Z0-9_+/.-]+")  # what vng takes, without the space that a shell list would split
 _SYSTEM_PATH = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _POLL_S = 0.1
+_OLD_S = 86400.0
+# A guest ends with the process that booted it, however that ends: its end of the pipe is closed then.
+_LEASH = """
+exec 3<&0
+"$@" </dev/null 3<&- &
+guest=$!
+{ read -r _ <&3; kill -KILL 0; } &
+leash=$!
+wait "$guest"
+kill "$leash"
+"""
 # tls: kernel TLS. aesni_intel: without it AES is 3 to 5 times slower, and nothing says so.
 _MODULES = ("tls", "aesni_intel")
 
@@ -40,12 +52,14 @@ _MODULES = ("tls", "aesni_intel")
 class GuestOptions:
     """How the guest is made: processors, memory (QEMU's spelling), KVM or emulation, further options of QEMU."""
 
+    # Emulating a second processor takes twice the time of the host's, even while it idles.
     cpus: int = 1
     memory: str = "4G"
     kvm: bool = False
     qemu_options: tuple[str, ...] = ()
     limit_s: float = 1500.0
-    boot_limit_s: float = 300.0  # 10 s on a quiet machine; several guests may share few processors
+    boot_limit_s: float = 240.0  # 10 s on a quiet machine, 90 s on one that has six times too much to do
+    boot_attempts: int = 2  # booting is not what is tested: it gets a second chance
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -63,10 +77,10 @@ class Guest:
         """Boot. `files`, by name, are put into the folder of exchange, where the command finds them."""
         runs = cache / "guests"
         runs.mkdir(parents=True, exist_ok=True)
+        _forget_old(runs)
         self.kernel = kernel
         self.exchange = Path(tempfile.mkdtemp(prefix=f"{kernel.name}-", dir=runs))
-        self._started_s = time.monotonic()
-        self._limit_s = options.limit_s + options.boot_limit_s
+        self._options = options
         for path in (self.exchange, kernel.image, CHECKOUT, Path(sys.executable)):
             if _SAFE_PATH.fullmatch(str(path)) is None:
                 raise BootError(
@@ -75,15 +89,9 @@ class Guest:
         self._prepare(command, cache, options)
         for name, text in (files or {}).items():
             (self.exchange / name).write_text(text, encoding="utf-8")
-        with (self.exchange / "console").open("wb") as console:
-            self._process = subprocess.Popen(
-                _vng_command(kernel, self.exchange, options),
-                stdin=subprocess.DEVNULL,
-                stdout=console,
-                stderr=console,
-                env={**os.environ, "PATH": _path()},
-                start_new_session=True,
-            )
+        self._stopped = False
+        self._boots = 0
+        self._boot()
 
     def __enter__(self) -> Self:
         return self
@@ -99,11 +107,23 @@ class Guest:
         except FileNotFoundError:
             return None
 
+    @property
+    def booted(self) -> bool:
+        """Whether the guest has come up, and the command is about to run or has."""
+        return (self.exchange / "booted").exists()
+
     def running(self) -> bool:
-        """Tell whether the guest still lives; one that passed its time limit is ended."""
-        if time.monotonic() - self._started_s > self._limit_s:
-            self.stop()
-        return self._process.poll() is None
+        """Tell whether the guest still lives; ends one that passed its limit, boots anew one that did not come up."""
+        booted = self.booted
+        limit_s = self._options.boot_limit_s + (self._options.limit_s if booted else 0.0)
+        if time.monotonic() - self._started_s > limit_s:
+            self._kill()
+        if self._process.poll() is None:
+            return True
+        if booted or self._stopped or self._boots >= self._options.boot_attempts:
+            return False
+        self._boot()
+        return True
 
     def wait(self) -> None:
         """Wait until the guest has ended."""
@@ -124,14 +144,31 @@ class Guest:
 
     def stop(self) -> None:
         """End the guest now, if it still runs."""
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        self._stopped = True
+        self._kill()
 
     def close(self) -> None:
         """End the guest and remove its folder of exchange."""
         self.stop()
         shutil.rmtree(self.exchange)
+
+    def _boot(self) -> None:
+        self._boots += 1
+        self._started_s = time.monotonic()
+        with (self.exchange / "console").open("ab") as console:
+            self._process = subprocess.Popen(
+                ["sh", "-c", _LEASH, "guest", *_vng_command(self.kernel, self.exchange, self._options)],
+                stdin=subprocess.PIPE,
+                stdout=console,
+                stderr=console,
+                env={**os.environ, "PATH": _path()},
+                start_new_session=True,
+            )
+
+    def _kill(self) -> None:
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.communicate()
 
     def _prepare(self, command: Sequence[str], cache: Path, options: GuestOptions) -> None:
         kept = _covered(
@@ -150,6 +187,7 @@ class Guest:
             "PATH": _path(),
             "LANG": "C.UTF-8",
             "PYTHONDONTWRITEBYTECODE": "1",  # there is nowhere to write it to
+            "HYPOTHESIS_STORAGE_DIRECTORY": "/tmp/hypothesis",  # likewise
             "KTLSSERVE_GUEST": self.kernel.name,
             "KTLSSERVE_GUEST_RELEASE": self.kernel.release,
             **{key: value for key, value in os.environ.items() if key.startswith("KTLSSERVE_")},
@@ -174,6 +212,14 @@ def _vng_command(kernel: Kernel, exchange: Path, options: GuestOptions) -> list[
         *(f"--rwdir={EXCHANGE.relative_to('/')}={exchange}", "--rodir=run/host=/"),
         *("--exec", f"sh {EXCHANGE}/init.sh", *extra),
     ]
+
+
+def _forget_old(runs: Path) -> None:
+    """Remove what hosts that were killed have left behind."""
+    for folder in runs.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # another run may do the same
+            if time.time() - folder.stat().st_mtime > _OLD_S:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _vng() -> str:

@@ -12,6 +12,7 @@ ROOT=/run/host
 . "$EXCHANGE/settings.sh"
 
 if [ "${1:-}" != inside ]; then
+    touch "$EXCHANGE/booted"
     umount "$ROOT"
     mount -t 9p -o ro,version=9p2000.L,trans=virtio,access=any,msize=524288,cache=loose "$HOST_TAG" "$ROOT"
     # The kernel loads modules on demand from here, e.g. ciphers.
@@ -58,7 +59,6 @@ umount -l /run/before
 mkdir -p "$HOME"
 ulimit -n 65536
 status=0
-# The limit also ends a guest whose host process was killed and can no longer end it.
 timeout --kill-after=10 "$LIMIT_S" sh "$EXCHANGE/command.sh" >"$EXCHANGE/output" 2>&1 </dev/null || status=$?
 dmesg --level=emerg,alert,crit,err,warn >"$EXCHANGE/kernel-log" || true
 echo "$status" >"$EXCHANGE/status.partial"

@@ -49,7 +49,9 @@ class GuestRun:
                 return progress.reports, None
             if not alive:
                 return (progress.reports if progress is not None else []), self._results.loss(nodeid, self._cause())
-            if time.monotonic() - self._last_news_s > _SILENCE_LIMIT_S:
+            if not self._guest.booted:
+                self._last_news_s = time.monotonic()  # booting has a limit of its own
+            elif self._silence_s() > _SILENCE_LIMIT_S:
                 self._guest.stop()
             time.sleep(_POLL_S)
 
@@ -74,9 +76,12 @@ class GuestRun:
         kernel = self._guest.kernel.release
         if self._guest.status is not None:
             return f"pytest ended with status {self._guest.status} in the guest with Linux {kernel}"
-        if time.monotonic() - self._last_news_s > _SILENCE_LIMIT_S:
+        if self._silence_s() > _SILENCE_LIMIT_S:
             return f"the guest with Linux {kernel} was silent for {_SILENCE_LIMIT_S:.0f} s"
         return f"the guest with Linux {kernel} ended by itself"
+
+    def _silence_s(self) -> float:
+        return time.monotonic() - self._last_news_s
 
     def _read_events(self) -> None:
         events = self._guest.exchange / "events"

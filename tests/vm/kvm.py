@@ -32,7 +32,8 @@ def kvm_works(kernel: Kernel, cache: Path) -> bool:
 
 
 def _boots(kernel: Kernel, cache: Path) -> bool:
-    with Guest(kernel, ["true"], cache, GuestOptions(kvm=True, limit_s=_LIMIT_S, boot_limit_s=0.0)) as guest:
+    options = GuestOptions(kvm=True, limit_s=_LIMIT_S, boot_limit_s=_LIMIT_S, boot_attempts=1)
+    with Guest(kernel, ["true"], cache, options) as guest:
         guest.wait()
         return guest.status == 0
 

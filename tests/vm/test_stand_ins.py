@@ -12,7 +12,7 @@ from typing import cast
 import pytest
 
 from tests.vm import guest_run
-from tests.vm.guest import CHECKOUT, Guest
+from tests.vm.guest import CHECKOUT, Guest, GuestOptions
 from tests.vm.guest_run import GuestRun
 from tests.vm.kernels import Kernel
 from tests.vm.stand_ins import StandIn, reports_from_guest, reports_without_guest
@@ -61,7 +61,9 @@ class HostGuest(Guest):
         self.exchange = folder
         self.kernel = Kernel("6.12", "6.12.0-test", folder)
         self._started_s = time.monotonic()
-        self._limit_s = 60.0
+        self._options = GuestOptions(limit_s=60.0)
+        self._stopped = False
+        (folder / "booted").touch()
         (folder / "test_inside.py").write_text(TESTS, encoding="utf-8")
         options = ["-p", "tests.vm.guest_plugin", f"--events-to={folder}/events", "--test-limit=0.5"]
         with (folder / "output").open("wb") as output:

@@ -13,6 +13,7 @@ from ktlsserve.config.table import Table, check_of, reason_of, settings
 from ktlsserve.config.toml import default_toml, toml_value
 
 CONFIG = Path(__file__).parents[3] / "config"
+IN_COMMENTS = re.compile(r"^# (?=\[\[[a-z.]+\]\]$|[a-zA-Z_0-9]+ = )", re.MULTILINE)
 
 
 def test_the_shipped_file_is_what_the_dataclasses_say() -> None:
@@ -26,21 +27,33 @@ def test_the_shipped_file_equals_the_defaults() -> None:
 
 def test_the_shipped_file_names_every_key() -> None:
     # What is empty by default stands in comments.
-    data = tomllib.loads(re.sub(r"^# (?=\[\[|cert = |key = )", "", default_toml(), flags=re.MULTILINE))
+    data = tomllib.loads(IN_COMMENTS.sub("", default_toml()))
     assert list(data) == list(settings(Config))
     for name, field in settings(Config).items():
-        table = check_of(field)
-        assert isinstance(table, Table)
-        assert set(data[name]) == set(settings(table.shape))
-        for inner_name, inner_field in settings(table.shape).items():
+        check = check_of(field)
+        if isinstance(check, ListOf):
+            assert isinstance(check.item, Table)
+            assert set(data[name][0]) == set(settings(check.item.shape))
+            continue
+        assert isinstance(check, Table)
+        assert set(data[name]) == set(settings(check.shape))
+        for inner_name, inner_field in settings(check.shape).items():
             inner = check_of(inner_field)
             if isinstance(inner, ListOf) and isinstance(inner.item, Table):
                 assert set(data[name][inner_name][0]) == set(settings(inner.item.shape))
 
 
+def test_what_stands_in_comments_is_accepted() -> None:
+    contradictions = re.compile(r"^(?:deny|rewrite|fallback|auth) = .*\n|^\[\[site\.rule\]\]\n", re.MULTILINE)
+    config = parse_config(contradictions.sub("", IN_COMMENTS.sub("", default_toml())))
+    assert config.rule[0].cache_control == "immutable"
+    assert config.site[0].names == ("www.example.org", "*.www.example.org")
+
+
 def test_every_key_has_a_reason_of_full_sentences() -> None:
     for field in settings(Config).values():
-        table = check_of(field)
+        check = check_of(field)
+        table = check.item if isinstance(check, ListOf) else check
         assert isinstance(table, Table)
         for name, inner in settings(table.shape).items():
             assert re.search(r"\S \S.*\.$", reason_of(inner)), name

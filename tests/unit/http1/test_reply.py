@@ -126,3 +126,15 @@ def test_a_file_beyond_4_gib() -> None:
     reply = file_reply(memory_file(size=5 << 30), (), TERMS)
     assert b"\r\nContent-Length: 5368709120\r\n" in reply.head
     assert reply.body_bytes == 5 << 30
+
+
+def test_what_a_reply_says_goes_before_what_all_say() -> None:
+    general = ((b"X-A", b"all"), (b"content-type", b"all"), (b"Vary", b"Origin"))
+    terms = ReplyTerms(TERMS.now_s, b"", close=False, fields=general)
+    reply = make_reply(200, terms, ((b"Content-Type", b"own"), (b"Vary", b"Accept-Encoding")))
+    lines = reply.head.split(b"\r\n")[2:-3]
+    assert lines == [b"Content-Type: own", b"Vary: Accept-Encoding", b"X-A: all", b"Vary: Origin"]
+
+
+def test_without_a_request_there_are_still_terms() -> None:
+    assert ReplyTerms.of(None, TERMS.now_s, b"x", fields=((b"X-A", b"1"),)).fields == ((b"X-A", b"1"),)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from OpenSSL import SSL
@@ -19,7 +19,9 @@ from tests.support.tls_server import authority, chain, established, new_context,
 AES_128 = SUITE_BY_OPENSSL_NAME["TLS_AES_128_GCM_SHA256"]
 
 
-def connect(context: ServerContext, wishes: Wishes | None = None, *, earlier: MemoryClient | None = None) -> MemoryClient:
+def connect(
+    context: ServerContext, wishes: Wishes | None = None, *, earlier: MemoryClient | None = None
+) -> MemoryClient:
     """Shake hands, and have the client take its tickets."""
     client, handshake = MemoryClient(wishes, earlier=earlier), new_handshake(context)
     shake_hands(client, handshake)
@@ -213,9 +215,13 @@ def test_a_key_that_does_not_fit_is_named() -> None:
 
 
 def test_making_contexts_leaves_no_descriptor_open() -> None:
-    before = os.listdir("/proc/self/fd")
+    before = open_descriptors()
     ServerContext(CertificateIndex([long_chain()]), policy())
-    assert os.listdir("/proc/self/fd") == before
+    assert open_descriptors() == before
+
+
+def open_descriptors() -> set[str]:
+    return {link.name for link in Path("/proc/self/fd").iterdir() if link.is_symlink()}
 
 
 def long_chain() -> CertificateChain:

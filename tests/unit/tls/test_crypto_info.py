@@ -63,9 +63,7 @@ def test_only_gcm_in_tls12_has_an_explicit_nonce(version: TlsVersion, cipher: Ci
 
 @pytest.mark.parametrize(("version", "cipher"), BOTH)
 @pytest.mark.parametrize("rec_seq", [0, 1, 255, 256, 2**32, MAX_REC_SEQ])
-def test_the_record_number_is_where_the_kernel_looks_for_it(
-    version: TlsVersion, cipher: Cipher, rec_seq: int
-) -> None:
+def test_the_record_number_is_where_the_kernel_looks_for_it(version: TlsVersion, cipher: Cipher, rec_seq: int) -> None:
     assert unpack_crypto_info(pack_crypto_info(keys(version, cipher), rec_seq)).rec_seq == rec_seq
 
 

@@ -227,7 +227,7 @@ def test_a_record_that_is_too_large_gets_an_alert_at_its_header(exact: bool, len
 @pytest.mark.parametrize("version", TlsVersion)
 def test_a_client_without_http_1_1_is_told_so(version: TlsVersion) -> None:
     client, handshake = MemoryClient(Wishes(version=version, protocols=(b"h2", b"h3"))), new_handshake()
-    with pytest.raises(HandshakeError, match="ALPN offers b'h2, h3', but not http/1.1"):
+    with pytest.raises(HandshakeError, match=r"ALPN offers b'h2, h3', but not http/1.1"):
         feed(handshake, client.data_to_send())
     answer = handshake.data_to_send()
     assert alert_in(answer) == 120
@@ -350,7 +350,7 @@ def test_a_key_log_that_fails_ends_the_handshake() -> None:
     class Broken(CapturedSecrets):
         __slots__ = ()
 
-        @property  # type: ignore[override]
+        @property
         def server(self) -> bytes | None:
             return None
 
@@ -383,7 +383,7 @@ def test_a_handshake_without_its_master_secret_is_not_handed_over(missing: str) 
             self.connection = connection
 
         def __getattr__(self, name: str) -> Callable[..., object]:
-            return (lambda: None) if name == missing else getattr(self.connection, name)  # type: ignore[no-any-return]
+            return (lambda: None) if name == missing else getattr(self.connection, name)
 
     client, handshake = MemoryClient(Wishes(version=TlsVersion.TLS1_2)), new_handshake()
     handshake.connection = Forgetful(handshake.connection)  # type: ignore[assignment]

@@ -9,12 +9,13 @@ import pytest
 from OpenSSL import SSL
 
 from ktlsserve.errors import HandshakeError, TxKeyError, UlpError
+from ktlsserve.tls.crypto_info import pack_crypto_info
 from ktlsserve.tls.suites import SUITES, Suite, TlsVersion
 from ktlsserve.worker.handover import Halves, HandoverPlan, hand_over, prepare
 from ktlsserve.worker.receivers import KernelReceiver, OpensslReceiver
 from ktlsserve.worker.senders import KernelSender, OpensslSender
 from tests.support.fake_ktls import Call, FakeKtlsSocket
-from tests.support.record_protection import HANDSHAKE, unpack_crypto_info
+from tests.support.record_protection import APPLICATION_DATA, HANDSHAKE, RecordProtection, unpack_crypto_info
 from tests.support.tls_client import MemoryClient, Wishes, shake_hands
 from tests.support.tls_server import established, new_context, new_handshake, policy
 
@@ -119,16 +120,21 @@ def test_a_request_that_came_with_the_handshake_is_not_lost() -> None:
 
 @pytest.mark.parametrize("can_rekey", [True, False])
 def test_a_key_update_that_openssl_reads_is_answered_by_the_kernels_sender(can_rekey: bool) -> None:
-    fake = FakeKtlsSocket()
-    client, halves = give(fake, replace(TX_ONLY, can_rekey=can_rekey), Wishes(version=TlsVersion.TLS1_3))
-    assert fake.tx is not None
-    # OpenSSL's client is made to update its key by being asked for it.
-    client.recv(fake.tx.seal(bytes.fromhex("1800000101"), HANDSHAKE))
-    fake.feed_plain((23, client.send(REQUEST)))
-    assert halves.receiver.recv(65536) == REQUEST
+    plan, fake = replace(TX_ONLY, can_rekey=can_rekey), FakeKtlsSocket()
+    client, handshake = MemoryClient(Wishes(version=TlsVersion.TLS1_3)), new_handshake()
+    shake_hands(client, handshake)
+    halves = hand_over(fake.sock, handshake, established(handshake), plan, prepared=True)
+    rx = established(handshake).rx
+    assert rx is not None
+    # A KeyUpdate of the client's, which pyOpenSSL can't be asked for.
+    update = RecordProtection(pack_crypto_info(rx.keys, rx.rec_seq)).seal(bytes.fromhex("1800000101"), HANDSHAKE)
+    fake.feed_plain((APPLICATION_DATA, update))
+    with pytest.raises(BlockingIOError):
+        halves.receiver.recv(65536)
     fake.calls.clear()
     halves.sender.send(b"reply", more=False)
     assert fake.names() == (["control", "tx", "send"] if can_rekey else ["send"])
+    assert client.recv(fake.wire) == b"reply"
 
 
 def test_a_receiving_key_that_is_refused_leaves_receiving_to_openssl(caplog: pytest.LogCaptureFixture) -> None:
@@ -142,7 +148,7 @@ def test_a_receiving_key_that_is_refused_leaves_receiving_to_openssl(caplog: pyt
         # What OpenSSL wants to say is dropped: its key is the kernel's.
         assert isinstance(halves.receiver, OpensslReceiver)
         halves.receiver._connection.send(b"never to be seen")
-        fake.feed_plain((23, client.send(REQUEST)))
+        fake.feed_plain((APPLICATION_DATA, client.send(REQUEST)))
         assert halves.receiver.recv(65536) == REQUEST
         with pytest.raises(SSL.WantReadError):
             halves.receiver._connection.bio_read(1)
@@ -182,7 +188,7 @@ def test_what_stays_in_userspace_never_gives_a_key_away(
     # What OpenSSL puts out while it reads is its sender's to pass on.
     assert isinstance(halves.receiver, OpensslReceiver)
     halves.receiver._connection.send(b"from OpenSSL")
-    fake.feed_plain((23, client.send(REQUEST)))
+    fake.feed_plain((APPLICATION_DATA, client.send(REQUEST)))
     assert halves.receiver.recv(65536) == REQUEST
     assert halves.sender.held_bytes > 0
 
@@ -212,9 +218,7 @@ def test_the_label_is_that_of_the_listening_line(kernel_sends: bool, label: str)
     assert replace(AUTO, kernel_sends=kernel_sends).label == label
 
 
-@pytest.mark.parametrize(
-    ("version", "refused"), list(itertools.product(TlsVersion, [(), ("ulp",), ("tx",), ("rx",)]))
-)
+@pytest.mark.parametrize(("version", "refused"), list(itertools.product(TlsVersion, [(), ("ulp",), ("tx",), ("rx",)])))
 def test_no_key_is_logged(version: TlsVersion, refused: tuple[str, ...], caplog: pytest.LogCaptureFixture) -> None:
     fake = FakeKtlsSocket(refuse=dict.fromkeys(refused, errno.EINVAL))
     with caplog.at_level(logging.DEBUG):

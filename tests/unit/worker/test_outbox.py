@@ -72,7 +72,7 @@ def reply(*body: bytes | FileSlice, head: bytes = HEAD) -> Reply:
 
 
 def send_all(outbox: Outbox, sender: ScriptedSender, slice_bytes: int = SLICE_BYTES) -> list[Progress]:
-    turns = []
+    turns: list[Progress] = []
     while Progress.DONE not in turns:
         assert len(turns) < 1000, "no end"
         turns.append(outbox.send(sender, slice_bytes))

@@ -7,12 +7,20 @@ import socket
 import pytest
 
 from ktlsserve.errors import IllegalTransition
+from ktlsserve.http1.reply import Reply
+from ktlsserve.http1.request import HeadLimits, Request
 from ktlsserve.worker import states
-from ktlsserve.worker.connection import Connection
+from ktlsserve.worker.connection import Connection, Front
+from ktlsserve.worker.memo import Memo
 from ktlsserve.worker.states import TRANSITIONS, State
 
 # Those in which replies are made and sent.
 READY = {State.HEAD, State.IDLE, State.SENDING, State.BODY}
+NO_MEMO = Memo(None, HeadLimits(), 0)  # type: ignore[arg-type]
+
+
+def no_answer(request: Request, now_s: int) -> Reply:
+    raise AssertionError("nobody asks")
 
 
 def test_every_state_has_its_row() -> None:
@@ -56,7 +64,7 @@ def test_the_diagram_names_every_state() -> None:
 @pytest.mark.parametrize(("old", "new"), list(itertools.product(State, State)))
 def test_a_connection_moves_as_the_table_says(old: State, new: State) -> None:
     with socket.socket() as sock:
-        conn = Connection(sock, "192.0.2.1:1", old, 0.0)
+        conn = Connection(sock, "192.0.2.1:1", old, 0.0, Front(no_answer, NO_MEMO))
         if new in TRANSITIONS[old]:
             conn.move(new)
             assert conn.state is new

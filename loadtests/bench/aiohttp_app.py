@@ -1,0 +1,27 @@
+"""aiohttp's static route: ``python -m loadtests.bench.aiohttp_app FOLDER PORT [PEM]``."""
+
+from __future__ import annotations
+
+import ssl
+import sys
+
+from aiohttp import web
+
+from loadtests.bench.place import HOST
+from loadtests.bench.workloads import FOLDER
+
+
+def main(arguments: list[str]) -> None:
+    """Serve until a signal."""
+    folder, port, *pem = arguments
+    context = None
+    if pem:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(pem[0])
+    application = web.Application()
+    application.router.add_static(f"/{FOLDER}", folder)
+    web.run_app(application, host=HOST, port=int(port), ssl_context=context, access_log=None, print=None)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,94 @@
+"""Configuration files of the servers that need one.
+
+Each serves the tree by sendfile where it can, with one worker, without an access log unless asked for, and never ends
+a keep-alive connection on its own while a run lasts.
+"""
+
+from __future__ import annotations
+
+import os
+
+from loadtests.bench.place import HOST, Place
+from loadtests.bench.workloads import Mode
+
+_NGINX_FILE_CACHE = "open_file_cache max=1000 inactive=60s;"
+
+
+def nginx(place: Place, *, file_cache: bool = False, access_log: bool = False) -> str:
+    """Return nginx.conf for one worker with sendfile and tcp_nopush."""
+    listen = f"listen {HOST}:{place.port}" + (" ssl" if place.encrypted else "")
+    tls = []
+    if place.encrypted:
+        # nginx 1.22 ends at TLS 1.2 unless told otherwise.
+        tls = [f"ssl_certificate {place.pem};", f"ssl_certificate_key {place.pem};", "ssl_protocols TLSv1.2 TLSv1.3;"]
+    if place.mode is Mode.KERNEL:
+        tls.append("ssl_conf_command Options KTLS;")
+    temporary = [
+        f"{name}_temp_path {place.folder}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    ]
+    return "\n".join(
+        [
+            # Started by root it would become nobody, who can't enter our temporary folders.
+            *(["user root;"] if os.geteuid() == 0 else []),
+            f"daemon off; worker_processes 1; pid {place.folder}/pid;",
+            "events { worker_connections 4096; }",
+            "http {",
+            "sendfile on; tcp_nopush on; keepalive_requests 100000000;",
+            "default_type application/octet-stream;",
+            f"access_log {place.folder}/access.log;" if access_log else "access_log off;",
+            *([_NGINX_FILE_CACHE] if file_cache else []),
+            *temporary,
+            f"server {{ {listen}; root {place.tree}; {' '.join(tls)} }}",
+            "}",
+            "",
+        ]
+    )
+
+
+def lighttpd(place: Place) -> str:
+    """Return lighttpd.conf with sendfile; in userspace mode kernel TLS, its default, is switched off."""
+    lines = [
+        f'server.bind = "{HOST}"',
+        f"server.port = {place.port}",
+        f'server.document-root = "{place.tree}"',
+        f'server.upload-dirs = ("{place.folder}")',
+        'server.network-backend = "sendfile"',
+        "server.max-fds = 8192",
+        "server.max-keep-alive-requests = 0",
+        "server.max-keep-alive-idle = 60",
+        'mimetype.assign = ("" => "application/octet-stream")',
+    ]
+    if place.encrypted:
+        option = "KTLS" if place.mode is Mode.KERNEL else "-KTLS"
+        lines += [
+            'server.modules = ("mod_openssl")',
+            'ssl.engine = "enable"',
+            f'ssl.pemfile = "{place.pem}"',
+            f'ssl.openssl.ssl-conf-cmd = ("Options" => "{option}")',
+        ]
+    return "\n".join([*lines, ""])
+
+
+def caddy(place: Place) -> str:
+    """Return a Caddyfile for HTTP/1.1 with our certificate and without Caddy's own administration and storage."""
+    tls = [f"tls {place.pem} {place.pem}"] if place.encrypted else []
+    return "\n".join(
+        [
+            "{",
+            "admin off",
+            "auto_https off",
+            "persist_config off",
+            "default_sni localhost",
+            f"storage file_system {place.folder}/storage",
+            "log {\nlevel ERROR\n}",
+            "servers {\nprotocols h1\n}",
+            "}",
+            f"{'https' if place.encrypted else 'http'}://{HOST}:{place.port} {{",
+            f"bind {HOST}",
+            f"root * {place.tree}",
+            "file_server",
+            *tls,
+            "}",
+            "",
+        ]
+    )

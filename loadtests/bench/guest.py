@@ -1,0 +1,56 @@
+"""Kernel TLS on an emulated machine whose time counts instructions.
+
+QEMU's ``-icount shift=0,sleep=off`` makes a nanosecond of the guest one instruction: the CPU time of a process, read as
+everywhere else, is then the number of instructions that it and the kernel for it have run. The same run gives the same
+number within 1 %, however busy this machine is, so a few rounds are enough. Wall time means nothing there.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from loadtests.bench.errors import SetupError
+from loadtests.bench.guest_side import CASES, MARK, PEERS
+from loadtests.bench.peers import CHECKOUT
+from loadtests.bench.progress import Progress
+from loadtests.bench.samples import Sample, sample_from_json
+
+# Besides those of the peers everywhere: what the kernel saves is told by the userspace of the reference.
+REFERENCES = {"ktlsserve": ("nginx", "nginx-userspace"), "nginx-userspace": ("nginx",)}
+_LIMIT_S = 900
+_ICOUNT = "-icount shift=0,sleep=off"
+
+
+def steps(rounds: int) -> int:
+    """Count the runs."""
+    return len(CASES) * len(PEERS) * rounds
+
+
+def run(rounds: int, progress: Progress) -> Iterator[Sample]:
+    """Yield the samples of a guest; raises SetupError where it can't be booted or ended early."""
+    inside = ["python", "-m", "loadtests.bench.guest_side", str(rounds)]
+    options = ["--cpus", "1", "--emulate", "--limit", str(_LIMIT_S), f"--qemu-opts={_ICOUNT}"]
+    command = [sys.executable, "-m", "tests.vm", "run", *options, "--", *inside]
+    said: list[str] = []
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=CHECKOUT
+    ) as process:
+        try:
+            for line in process.stdout or ():
+                if line.startswith(MARK):
+                    sample = sample_from_json(json.loads(line.removeprefix(MARK)))
+                    progress.step(f"{sample.case} on {sample.peer}, round {sample.round + 1}")
+                    yield sample
+                else:
+                    said.append(line)
+        finally:
+            process.terminate()
+    if process.returncode != 0:
+        raise SetupError(
+            f"the guest gave no complete result: {''.join(said[-5:]).strip()}; try {shlex.join(command)} by hand"
+            " (python -m tests.vm packages installs what it needs)"
+        )

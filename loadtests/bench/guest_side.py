@@ -1,0 +1,126 @@
+"""Inside the guest: ``python -m loadtests.bench.guest_side ROUNDS`` prints a sample for each run.
+
+Client and servers share the only processor, which is fine: only the servers' own time is read. A sample is printed on a
+line of its own behind ``MARK``.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadtests.bench import procfs
+from loadtests.bench.certificate import make_certificate
+from loadtests.bench.errors import RunFailed
+from loadtests.bench.peers import choose_peers
+from loadtests.bench.place import Place, free_port
+from loadtests.bench.processors import choose_here
+from loadtests.bench.samples import Sample, sample_to_json
+from loadtests.bench.servers import Server
+from loadtests.bench.workloads import SIZES, Mode, make_tree, target
+from loadtests.bench.wrk import client_environment
+
+MARK = "bench-sample "
+_LIMIT_S = 300.0
+_STATISTICS = Path("/proc/net/tls_stat")
+
+
+@dataclass(frozen=True, slots=True)
+class GuestCase:
+    """A file fetched ``count`` times over one connection, and the figure that tells most about it."""
+
+    size: str
+    count: int
+    metric: str
+
+    @property
+    def name(self) -> str:
+        """How options and reports call it."""
+        return f"guest/{self.size}"
+
+    def value(self, cpu_ns: int) -> float:
+        """Return the figure for a server that ran ``cpu_ns`` instructions."""
+        if self.metric == "instructions_per_gigabyte":
+            return cpu_ns / (SIZES[self.size] * self.count) * 1e9
+        return cpu_ns / self.count
+
+
+CASES = (
+    GuestCase("64MiB", 1, "instructions_per_gigabyte"),
+    GuestCase("10KiB", 300, "instructions_per_request"),
+)
+# The name in the report, the peer, the mode.
+PEERS = (
+    ("nginx", "nginx", Mode.KERNEL),
+    ("ktlsserve", "ktlsserve", Mode.KERNEL),
+    ("nginx-userspace", "nginx", Mode.USERSPACE),
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run all cases on all peers, round by round."""
+    rounds = int(arguments[0])
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        make_tree(folder / "tree")
+        make_certificate(folder / "server.pem")
+        servers = {}
+        for label, peer, mode in PEERS:
+            own = folder / label
+            own.mkdir()
+            place = Place(own, folder / "tree", folder / "server.pem", free_port(), mode)
+            servers[label] = stack.enter_context(Server(choose_peers([peer], quick=False)[0], place, choose_here()))
+        for case in CASES:
+            # The first run fills caches and memory; it isn't counted.
+            for number in range(-1, rounds):
+                for label, server in servers.items():
+                    sample = _sample(case, label, server, number, folder)
+                    if number >= 0 or sample.problem:
+                        print(MARK + json.dumps(sample_to_json(sample)), flush=True)
+    return 0
+
+
+def _sample(case: GuestCase, label: str, server: Server, number: int, folder: Path) -> Sample:
+    try:
+        encrypting_before = _kernel_connections()
+        pids = server.pids()
+        before_ns = procfs.cpu_time_ns(pids)
+        _load(case, server, folder)
+        cpu_ns = procfs.cpu_time_ns(pids) - before_ns
+    except RunFailed as error:
+        return Sample(case.name, label, number, problem=str(error))
+    by_kernel = _kernel_connections() > encrypting_before
+    if by_kernel is not (server.place.mode is Mode.KERNEL):
+        return Sample(case.name, label, number, problem="the kernel encrypted" if by_kernel else "OpenSSL encrypted")
+    return Sample(case.name, label, number, {case.metric: case.value(cpu_ns)})
+
+
+def _load(case: GuestCase, server: Server, folder: Path) -> None:
+    url = server.place.url(target(case.size))
+    command = [sys.executable, "-m", "loadtests.bench.client", url, str(case.count), str(SIZES[case.size])]
+    ended = subprocess.run(
+        [*command, str(server.place.pem)],
+        capture_output=True,
+        text=True,
+        timeout=_LIMIT_S,
+        check=False,
+        env=client_environment(folder),
+    )
+    if ended.returncode != 0:
+        raise RunFailed(ended.stderr.strip())
+
+
+def _kernel_connections() -> int:
+    """Return how many connections the kernel has begun to encrypt for, in software or on a device, since it booted."""
+    counters = dict(line.split() for line in _STATISTICS.read_text(encoding="ascii").splitlines())
+    return int(counters["TlsTxSw"]) + int(counters["TlsTxDevice"])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

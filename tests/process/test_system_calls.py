@@ -1,0 +1,74 @@
+"""How many system calls a request takes, counted by strace: a number that may only fall."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.server import Server
+from tests.support.waiting import LIMIT_S, wait_until
+from tests.support.wire import dialer
+
+pytestmark = pytest.mark.slow
+
+REQUESTS = 100
+# A timer that passes or a second that begins costs a turn of the loop now and then.
+SLACK = 8
+
+
+@contextmanager
+def counted_calls(pid: int, folder: Path) -> Iterator[Counter[str]]:
+    """Count the system calls of a process within the block; what is counted is there after it."""
+    strace = shutil.which("strace")
+    if strace is None:
+        pytest.skip("strace isn't installed")
+    output, said = folder / "calls", folder / "said"
+    with said.open("wb") as stderr:
+        tracer = subprocess.Popen([strace, "-p", str(pid), "-o", str(output)], stderr=stderr)
+    calls: Counter[str] = Counter()
+    try:
+        wait_until(lambda: b"attached" in said.read_bytes() or tracer.poll() is not None, "strace")
+        if tracer.poll() is not None:
+            pytest.skip(f"strace can't attach here: {said.read_text().strip()}")
+        yield calls
+    finally:
+        if tracer.poll() is None:
+            tracer.send_signal(signal.SIGINT)
+            tracer.wait(LIMIT_S)
+    calls.update(re.findall(r"^(\w+)\(", output.read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    ("tls", "path", "expected"),
+    [
+        ("off", "/hello.txt", {"epoll_wait": 1, "recvfrom": 1, "sendto": 1}),
+        ("off", "/big.bin", {"epoll_wait": 1, "recvfrom": 1, "sendto": 1, "sendfile": 1}),
+        # OpenSSL may have more to give: one look that finds nothing, in a turn that doesn't wait.
+        ("userspace", "/hello.txt", {"epoll_wait": 2, "recvfrom": 2, "sendto": 1}),
+        ("userspace", "/big.bin", {"epoll_wait": 2, "recvfrom": 2, "sendto": 2, "pread64": 1}),
+    ],
+)
+def test_a_request_on_a_connection_that_is_kept(
+    tmp_path: Path, tree: Path, tls: str, path: str, expected: dict[str, int]
+) -> None:
+    """``expected`` are the most calls of each kind that one request takes; over plain HTTP also the least."""
+    with Server(tmp_path / "server", tree, tls=tls, settings={"log.level": "info"}) as server, dialer(server)() as wire:
+        (worker,) = server.worker_pids()
+        for _ in range(3):
+            assert wire.get(path).status == 200
+        with counted_calls(worker, tmp_path) as calls:
+            for _ in range(REQUESTS):
+                assert wire.get(path).status == 200
+    assert {name for name, count in calls.items() if count > SLACK} == expected.keys()
+    assert {name: calls[name] / REQUESTS for name in expected if calls[name] > REQUESTS * expected[name] + SLACK} == {}
+    assert calls["sendto"] >= REQUESTS
+    if tls == "off":
+        assert sum(calls.values()) >= REQUESTS * len(expected)
