@@ -143,7 +143,7 @@ class _Crew:
         """Say in a line what was done, or would be."""
         count = self._count
         made = f"{count[Outcome.MADE]:,} {'to make' if self._dry else 'made'}"
-        if self._made_bytes:
+        if self._made_bytes and not self._dry:
             made += f" ({human_size(self._original_bytes)} became {human_size(self._made_bytes)})"
         parts = [made, f"{count[Outcome.FRESH]:,} up to date"]
         if count[Outcome.REMOVED]:

@@ -123,7 +123,7 @@ def _orphaned_siblings(
 
 
 def _folders(root: Path, survey: Survey) -> Iterator[tuple[Path, dict[str, os.stat_result]]]:
-    """Yield each folder with the ``lstat`` of what is in it, but for folders and hidden names.
+    """Yield each folder with the ``lstat`` of all that is in it, but for hidden names.
 
     One that can't be read to its end is a failure, and not yielded: an original might be among what wasn't seen.
     """
@@ -136,10 +136,9 @@ def _folders(root: Path, survey: Survey) -> Iterator[tuple[Path, dict[str, os.st
                 for entry in entries:
                     if entry.name.startswith(".") and (folder != root or entry.name != WELL_KNOWN.decode()):
                         continue
+                    statuses[entry.name] = entry.stat(follow_symlinks=False)
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(folder / entry.name)
-                    else:
-                        statuses[entry.name] = entry.stat(follow_symlinks=False)
         except OSError as error:
             survey.failures.append(Result(Outcome.FAILED, folder, message=error.strerror or str(error)))
             continue

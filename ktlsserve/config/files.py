@@ -30,6 +30,14 @@ class Files:
             "network file systems, writes through a memory mapping. Everywhere else a change is seen at once.",
         ),
     )
+    listed_entries: int = field(
+        default=10_000,
+        metadata=setting(
+            WholeNumber(1, 1_000_000),
+            "Most entries of a folder that a listing shows; it says so when there are more. Each takes some "
+            "microseconds, during which the worker does nothing else.",
+        ),
+    )
     small_bytes: int = field(
         default=16 * KIB,
         metadata=setting(

@@ -17,7 +17,7 @@ from ktlsserve.config.checks import (
     Matching,
     WholeNumber,
 )
-from ktlsserve.config.rule_checks import FolderOrOff, NumberChoice
+from ktlsserve.config.rule_checks import Flag, FolderOrOff, NumberChoice
 from ktlsserve.config.rules import FILE_IN_SITE, HEADER_VALUE, RedirectStatus, Rule
 from ktlsserve.config.table import Table, setting
 
@@ -57,6 +57,14 @@ class SiteDefaults:
             PRECOMPRESSED,
             "Compressed files beside the plain ones (app.js.br beside app.js) to send to those who take them, in order "
             "of preference. None: each is another look at the folder, and an old one would go unnoticed.",
+        ),
+    )
+    listing: bool = field(
+        default=False,
+        metadata=setting(
+            Flag(),
+            "Whether a folder without an index shows what it holds: a page, or JSON to those who prefer it. Off: what "
+            "nobody linked to is nobody's business.",
         ),
     )
     hsts_s: int = field(
@@ -109,6 +117,7 @@ class Site:
     precompressed: tuple[Coding, ...] | None = field(
         default=None, metadata=setting(PRECOMPRESSED, "Left out: as in [defaults].", example='["br", "gzip"]')
     )
+    listing: bool | None = field(default=None, metadata=setting(Flag(), "Left out: as in [defaults].", example="true"))
     hsts_s: int | None = field(default=None, metadata=setting(HSTS, "Left out: as in [defaults].", example="31536000"))
     security_headers: SecurityHeaders | None = field(
         default=None, metadata=setting(SECURITY_HEADERS, "Left out: as in [defaults].", example='"strict"')

@@ -14,6 +14,7 @@ from typing import Protocol
 from ktlsserve.errors import RequestError
 from ktlsserve.http1.conditionals import Precondition, evaluate_preconditions, last_modified_s, range_applies
 from ktlsserve.http1.dates import format_http_date
+from ktlsserve.http1.listing import Listings
 from ktlsserve.http1.negotiation import acceptable_codings
 from ktlsserve.http1.ranges import ByteRange, multipart_body, multipart_boundary, select_ranges
 from ktlsserve.http1.reply import (
@@ -61,7 +62,8 @@ class Site:
     names the content-codings (keys of ``negotiation.SUFFIXES``) whose siblings of a file, ``app.js.br`` beside
     ``app.js``, are sent to clients that take them, in the order in which the server likes them. ``rules`` are for some
     of its paths; ``fields`` go with every reply to which no rule applies (a rule holds them itself). ``error_pages``
-    are the files, as paths beneath the root, that explain a status.
+    are the files, as paths beneath the root, that explain a status. ``listings`` answers for folders without an index;
+    None makes them 404.
     """
 
     files: FileOpener
@@ -73,6 +75,7 @@ class Site:
     rules: tuple[Rule, ...] = ()
     fields: Fields = ()
     error_pages: Mapping[int, bytes] = field(default_factory=dict)
+    listings: Listings | None = None
 
 
 def answer(request: Request, site: Site, now_s: int) -> Reply:
@@ -117,7 +120,13 @@ def _answer(request: Request, site: Site, rule: Rule, terms: ReplyTerms) -> Repl
         return redirect_reply(rule.redirect.location(target, rule.glob), terms, rule.redirect_status)
 
     # 4. To an open file, or to the target with a slash at its end.
-    chosen = _open(site, target, rule)
+    try:
+        chosen = _open(site, target, rule)
+    except RequestError as error:
+        if site.listings is None or rule.rewrite is not None or not target.directory or error.status != 404:
+            raise
+        # No index and no fallback: what the folder holds, if there is such a folder.
+        return site.listings.reply(request, target, site.files, terms)
     if chosen is None:
         return redirect_reply(target.directory_location(), terms)
     return _represent(chosen, request, site, rule, terms)

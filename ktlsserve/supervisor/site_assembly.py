@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ktlsserve.config import Auth, Config, Rule, Site, SiteDefaults
+from ktlsserve.files.listing import FolderReader
 from ktlsserve.files.mime import MimeTable
 from ktlsserve.files.root import Root
 from ktlsserve.http1 import answer, https_redirect, rules
@@ -14,6 +15,7 @@ from ktlsserve.http1.auth import Gate
 from ktlsserve.http1.cors import Cors
 from ktlsserve.http1.destination import parse_redirect, parse_rewrite
 from ktlsserve.http1.glob import Glob
+from ktlsserve.http1.listing import Listings
 from ktlsserve.http1.presets import IMMUTABLE, site_fields
 from ktlsserve.http1.reply import Fields, fields_over
 from ktlsserve.http1.sites import Sites, host_name
@@ -88,8 +90,10 @@ def _site(config: Config, site: Site, roots: Roots, types: MimeTable, gates: Map
     precompressed = defaults.precompressed if site.precompressed is None else site.precompressed
     pages = defaults.error_pages if site.error_pages is None else site.error_pages
     fields = _fields(site, defaults, secure=config.tls.mode != "off")
+    listing = defaults.listing if site.listing is None else site.listing
+    root = roots[site.root or config.server.root]
     return answer.Site(
-        files=roots[site.root or config.server.root],
+        files=root,
         types=types,
         index_names=tuple(name.encode() for name in index),
         server=config.http.server_header.encode("ascii"),
@@ -97,6 +101,7 @@ def _site(config: Config, site: Site, roots: Roots, types: MimeTable, gates: Map
         precompressed=tuple(coding.encode("ascii") for coding in precompressed),
         rules=tuple(_rule(rule, fields, gates) for rule in (*site.rule, *config.rule)),
         fields=fields,
+        listings=Listings(FolderReader(root, config.files.listed_entries)) if listing else None,
         error_pages={int(status): page[1:].encode() for status, page in pages.items()},
     )
 

@@ -12,7 +12,7 @@ from ktlsserve.tls.handshake import Handshake
 from ktlsserve.worker.closing import abort, linger
 from ktlsserve.worker.connection import Connection, Timeout
 from ktlsserve.worker.handover import hand_over, prepare
-from ktlsserve.worker.requests import receive
+from ktlsserve.worker.requests import receive_held
 from ktlsserve.worker.service import TlsService
 from ktlsserve.worker.states import State
 
@@ -121,4 +121,4 @@ def _finish(worker: Worker, conn: Connection, handshake: Handshake) -> None:
     worker.handshake_ended(conn)
     worker.deadlines.set(conn, Timeout.HEAD, worker.now_s)
     if halves.receiver.buffered:
-        receive(worker, conn)
+        receive_held(worker, conn)

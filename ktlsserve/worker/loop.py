@@ -211,9 +211,6 @@ class Worker:
 
     def _run_later(self) -> None:
         postponed, self._later = self._later, []
-        if postponed:
-            # They may read requests that came after this turn began, and after files were changed.
-            self.files.take_notices()
         for conn, state, action in postponed:
             if conn.state is state:
                 self._guard(conn, action)

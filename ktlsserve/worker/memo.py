@@ -30,6 +30,8 @@ _DATE_BYTES = 29
 # Heads of browsers have 300 to 1000 bytes; who sends more is not helped by what would crowd out the others.
 _LONGEST_HEAD_BYTES = 2048
 _MOST_ENTRIES = 4096
+# Bodies that aren't files: error texts, multipart heads. A listing can be larger, and is kept where it is made.
+_LONGEST_BODY_BYTES = 4096
 
 
 class FinishedReply:
@@ -127,6 +129,8 @@ class Memo:
             return
         part = reply.body[0] if reply.body else b""
         if isinstance(part, bytes):
+            if len(part) > _LONGEST_BODY_BYTES:
+                return
             finished = FinishedReply(reply, part, None)
         elif part.count <= self._small_bytes:
             content = os.pread(part.file.fd, part.count, part.offset)

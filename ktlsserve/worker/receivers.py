@@ -51,6 +51,9 @@ class Receiver(Protocol):
     def recv(self, max_bytes: int, /) -> bytes:
         """Return plaintext; see the module's first lines."""
 
+    def recv_held(self, max_bytes: int, /) -> bytes:
+        """Do as ``recv`` with what lies in userspace alone: the socket isn't read."""
+
 
 class SocketReceiver:
     """Plain HTTP: ``recv`` is the socket's own."""
@@ -60,6 +63,10 @@ class SocketReceiver:
 
     def __init__(self, sock: socket.socket) -> None:
         self.recv = sock.recv
+
+    def recv_held(self, _max_bytes: int, /) -> bytes:
+        """See ``Receiver``: nothing is held."""
+        raise BlockingIOError
 
 
 class KernelReceiver:
@@ -86,16 +93,19 @@ class KernelReceiver:
     def recv(self, max_bytes: int, /) -> bytes:
         """Return decrypted bytes, having dealt with the control records in front of them and behind."""
         if self.buffered:
-            self.buffered = False
-            kept, self._kept = self._kept, None
-            if isinstance(kept, Exception):
-                raise kept
-            if kept is not None:
-                return kept
+            return self.recv_held(max_bytes)
         data = self._read(max_bytes)
         if data and self._keys.can_change:
             return self._with_what_follows(data, max_bytes)
         return data
+
+    def recv_held(self, _max_bytes: int, /) -> bytes:
+        """See ``Receiver``: what followed the data of the last ``recv``."""
+        self.buffered = False
+        kept, self._kept = self._kept, None
+        if isinstance(kept, bytes):
+            return kept
+        raise kept or BlockingIOError
 
     def _with_what_follows(self, data: bytes, max_bytes: int) -> bytes:
         """Return ``data`` and what lies behind it, until nothing does or there is no room: then nothing is hidden."""
@@ -213,21 +223,7 @@ class OpensslReceiver:
     def recv(self, max_bytes: int, /) -> bytes:
         """Return decrypted bytes, reading from the socket as often as it takes."""
         self.buffered = True
-        while True:
-            try:
-                data = self._connection.recv(max_bytes)
-            except SSL.WantReadError:
-                pass
-            except SSL.ZeroReturnError:
-                return b""
-            except SSL.Error as error:
-                raise PeerViolation(describe_openssl_error(error)) from error
-            else:
-                return data
-            finally:
-                self._emit()
-            if self._key_updates.left < 0:
-                raise PeerViolation("too many KeyUpdates on one connection")
+        while (data := self._decrypt(max_bytes)) is None:
             try:
                 ciphertext = self._sock.recv(_READ_BYTES)
             except BlockingIOError:
@@ -236,3 +232,28 @@ class OpensslReceiver:
             if not ciphertext:
                 return b""
             self._connection.bio_write(ciphertext)
+        return data
+
+    def recv_held(self, max_bytes: int, /) -> bytes:
+        """See ``Receiver``: what OpenSSL was given and hasn't decrypted yet."""
+        data = self._decrypt(max_bytes)
+        if data is None:
+            self.buffered = False
+            raise BlockingIOError
+        return data
+
+    def _decrypt(self, max_bytes: int) -> bytes | None:
+        """Return what one record holds, or None where OpenSSL lacks bytes for a whole one."""
+        try:
+            return self._connection.recv(max_bytes)
+        except SSL.WantReadError:
+            pass
+        except SSL.ZeroReturnError:
+            return b""
+        except SSL.Error as error:
+            raise PeerViolation(describe_openssl_error(error)) from error
+        finally:
+            self._emit()
+        if self._key_updates.left < 0:
+            raise PeerViolation("too many KeyUpdates on one connection")
+        return None

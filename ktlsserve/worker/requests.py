@@ -46,13 +46,21 @@ def begin_requests(worker: Worker, conn: Connection) -> None:
     worker.watch(conn, select.EPOLLIN)
 
 
-def receive(worker: Worker, conn: Connection) -> None:
+def receive_held(worker: Worker, conn: Connection) -> None:
+    """Answer what the receiver holds; of what the socket holds epoll tells in the next turn.
+
+    That turn learns of changed files first: a request sent after a change isn't answered with what was before it.
+    """
+    receive(worker, conn, held=True)
+
+
+def receive(worker: Worker, conn: Connection, *, held: bool = False) -> None:
     """Read once, and answer what is complete; while a reply is being sent, only keep what was read."""
     receiver = conn.receiver
     if receiver is None:
         raise RuntimeError("only a connection that is ready receives requests")
     try:
-        data = receiver.recv(_READ_BYTES)
+        data = receiver.recv_held(_READ_BYTES) if held else receiver.recv(_READ_BYTES)
     except BlockingIOError:
         return
     except PeerViolation as error:
@@ -104,7 +112,7 @@ def _answer_from_memo(worker: Worker, conn: Connection, data: bytes) -> bool:
             conn.move(State.IDLE)
         worker.deadlines.set(conn, Timeout.IDLE, worker.now_s)
         if conn.receiver is not None and conn.receiver.buffered:
-            worker.later(conn, receive)
+            worker.later(conn, receive_held)
         return True
     conn.reply = finished.rest(sent)
     conn.outbox = Outbox(conn.reply)
@@ -257,7 +265,7 @@ def _await_more(worker: Worker, conn: Connection, *, answered: bool) -> None:
         conn.move(state)
     worker.watch(conn, select.EPOLLIN)
     if conn.receiver is not None and conn.receiver.buffered:
-        worker.later(conn, receive)
+        worker.later(conn, receive_held)
 
 
 def _await_verdict(worker: Worker, conn: Connection) -> None:

@@ -11,6 +11,8 @@ import os
 from loadtests.bench.place import HOST, Place
 from loadtests.bench.workloads import Mode
 
+# 0 would mean no keep-alive at all; the setting has 16 bits.
+_LIGHTTPD_MOST_REQUESTS = 65535
 _NGINX_FILE_CACHE = "open_file_cache max=1000 inactive=60s;"
 
 
@@ -54,7 +56,7 @@ def lighttpd(place: Place) -> str:
         f'server.upload-dirs = ("{place.folder}")',
         'server.network-backend = "sendfile"',
         "server.max-fds = 8192",
-        "server.max-keep-alive-requests = 0",
+        f"server.max-keep-alive-requests = {_LIGHTTPD_MOST_REQUESTS}",
         "server.max-keep-alive-idle = 60",
         'mimetype.assign = ("" => "application/octet-stream")',
     ]
@@ -77,7 +79,6 @@ def caddy(place: Place) -> str:
             "{",
             "admin off",
             "auto_https off",
-            "persist_config off",
             "default_sni localhost",
             f"storage file_system {place.folder}/storage",
             "log {\nlevel ERROR\n}",

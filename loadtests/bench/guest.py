@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -48,7 +49,8 @@ def run(rounds: int, progress: Progress) -> Iterator[Sample]:
                 else:
                     said.append(line)
         finally:
-            process.terminate()
+            # Not SIGTERM: the guest's keeper ends the guest when it is interrupted.
+            process.send_signal(signal.SIGINT)
     if process.returncode != 0:
         raise SetupError(
             f"the guest gave no complete result: {''.join(said[-5:]).strip()}; try {shlex.join(command)} by hand"

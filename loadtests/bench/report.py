@@ -10,8 +10,12 @@ from loadtests.bench.samples import BY_KEY, METRICS, Sample
 from loadtests.bench.targets import Verdict
 
 _LEGEND = (
-    "The median of the rounds, and behind × the median (least to greatest) of the ratios to the reference in the same "
-    "round. ↑: more is better, ↓: less is better."
+    "The median of the rounds, and behind the dot the median (least to greatest) of the ratios to the reference in the "
+    "same round. ↑: more is better, ↓: less is better."
+)
+_TARGETS_LEGEND = (
+    "By CPU: the same ratio from CPU time instead of wall time. It is the one to trust where the server's share of its "
+    "CPU is far below 1: then the client or other programs were the limit."
 )
 
 
@@ -34,10 +38,8 @@ def render(report: Report) -> str:
     if report.absent:
         parts += ["## Not measured", "\n".join(f"- {reason}" for reason in report.absent)]
     if report.verdicts:
-        parts += [
-            "## Targets",
-            _table(("case", "peer", "figure", "ratio to", "", "limit", ""), map(_verdict, report.verdicts)),
-        ]
+        head = ("case", "peer", "figure", "reference", "limit", "ratio", "", "by CPU", "")
+        parts += ["## Targets", _table(head, map(_verdict, report.verdicts)), _TARGETS_LEGEND]
     parts += ["## Figures", _LEGEND]
     for case in dict.fromkeys(sample.case for sample in report.samples):
         parts += [f"### {case}", *_case(case, report)]
@@ -52,8 +54,10 @@ def number(value: float) -> str:
 
 
 def ratio(spread: Spread) -> str:
-    """Return a ratio with its spread."""
-    return f"{spread.median:.2f} ({spread.least:.2f}–{spread.greatest:.2f})"
+    """Return a ratio with its spread, where there is more than one round."""
+    if spread.count == 1:
+        return f"{spread.median:.2f}"
+    return f"{spread.median:.2f} ({spread.least:.2f} to {spread.greatest:.2f})"
 
 
 def _case(case: str, report: Report) -> list[str]:
@@ -76,20 +80,29 @@ def _cell(figure: Figure | None) -> str:
     if figure is None:
         return ""
     value = number(figure.values.median)
-    return f"{value} ×{ratio(figure.ratio)}" if figure.ratio is not None else value
+    if figure.metric == "server_busy":
+        return value
+    return f"{value} · {ratio(figure.ratio)}" if figure.ratio is not None else value
 
 
 def _verdict(verdict: Verdict) -> tuple[str, ...]:
     target = verdict.target
+    by_cpu = verdict.ratio_by_cpu
     return (
-        verdict.figure.case,
+        verdict.case,
         target.peer,
         BY_KEY[target.metric].title,
         target.reference,
-        f"{verdict.ratio:.2f}",
         f"{'≥' if target.at_least else '≤'} {target.limit:.2f}",
-        "met" if verdict.met else "**missed**",
+        f"{verdict.ratio:.2f}",
+        _words(met=target.met_by(verdict.ratio)),
+        "" if by_cpu is None else f"{by_cpu:.2f}",
+        "" if by_cpu is None else _words(met=target.met_by(by_cpu)),
     )
+
+
+def _words(*, met: bool) -> str:
+    return "met" if met else "**missed**"
 
 
 def _facts(facts: Mapping[str, str]) -> str:

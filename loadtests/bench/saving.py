@@ -18,7 +18,7 @@ def save(report: Report, folder: Path) -> list[Path]:
     document = {
         "format": _FORMAT,
         **asdict(report),
-        "verdicts": [{**asdict(verdict), "met": verdict.met} for verdict in report.verdicts],
+        "verdicts": [{**asdict(verdict), "met": verdict.target.met_by(verdict.ratio)} for verdict in report.verdicts],
     }
     contents = {
         "bench.json": json.dumps(document, indent=1) + "\n",

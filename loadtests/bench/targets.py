@@ -20,20 +20,23 @@ class Target:
     limit: float
     at_least: bool
 
+    def met_by(self, ratio: float) -> bool:
+        """Tell whether a ratio keeps within the limit."""
+        return ratio >= self.limit if self.at_least else ratio <= self.limit
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A target held against a figure."""
+    """A target held against the figures of a case; ``ratio_by_cpu`` is the same ratio from CPU time, for rates."""
 
     target: Target
-    figure: Figure
+    case: str
     ratio: float
+    ratio_by_cpu: float | None = None
 
-    @property
-    def met(self) -> bool:
-        """Whether the figure keeps within the limit."""
-        return self.ratio >= self.target.limit if self.target.at_least else self.ratio <= self.target.limit
 
+# What the server's CPU time says about a rate: twice the time is half the rate.
+_COST_OF = {"requests_per_s": "cpu_s_per_1000_requests", "gigabytes_per_s": "cpu_s_per_gigabyte"}
 
 TARGETS = (
     Target("plain/1KiB/same/keep-alive/16", "ktlsserve", "nginx", "requests_per_s", 1.3, at_least=True),
@@ -51,11 +54,18 @@ TARGETS = (
 
 def judge(figures: Iterable[Figure]) -> list[Verdict]:
     """Hold every target against the figures that it is about; one without a figure gives no verdict."""
-    return [
-        Verdict(target, figure, figure.ratio.median)
+    ratios = {
+        (figure.case, figure.peer, figure.reference, figure.metric): figure.ratio.median
         for figure in figures
         if figure.ratio is not None
-        for target in TARGETS
-        if (figure.peer, figure.reference, figure.metric) == (target.peer, target.reference, target.metric)
-        and fnmatchcase(figure.case, target.case)
-    ]
+    }
+    verdicts = []
+    for (case, peer, reference, metric), ratio in ratios.items():
+        cost = ratios.get((case, peer, reference, _COST_OF.get(metric, "")))
+        verdicts += [
+            Verdict(target, case, ratio, 1 / cost if cost else None)
+            for target in TARGETS
+            if (peer, reference, metric) == (target.peer, target.reference, target.metric)
+            and fnmatchcase(case, target.case)
+        ]
+    return verdicts

@@ -20,7 +20,7 @@ from tests.support.wire import dialer
 pytestmark = pytest.mark.slow
 
 REQUESTS = 100
-# A timer that passes or a second that begins costs a turn of the loop now and then.
+# A timer that passes costs a turn of the loop now and then.
 SLACK = 8
 
 
@@ -51,15 +51,13 @@ def counted_calls(pid: int, folder: Path) -> Iterator[Counter[str]]:
     [
         ("off", "/hello.txt", {"epoll_wait": 1, "recvfrom": 1, "sendto": 1}),
         ("off", "/big.bin", {"epoll_wait": 1, "recvfrom": 1, "sendto": 1, "sendfile": 1}),
-        # OpenSSL may have more to give: one look that finds nothing, in a turn that doesn't wait.
-        ("userspace", "/hello.txt", {"epoll_wait": 2, "recvfrom": 2, "sendto": 1}),
-        ("userspace", "/big.bin", {"epoll_wait": 2, "recvfrom": 2, "sendto": 2, "pread64": 1}),
+        ("userspace", "/hello.txt", {"epoll_wait": 1, "recvfrom": 1, "sendto": 1}),
+        ("userspace", "/big.bin", {"epoll_wait": 1, "recvfrom": 1, "sendto": 2, "pread64": 1}),
     ],
 )
 def test_a_request_on_a_connection_that_is_kept(
     tmp_path: Path, tree: Path, tls: str, path: str, expected: dict[str, int]
 ) -> None:
-    """``expected`` are the most calls of each kind that one request takes; over plain HTTP also the least."""
     with Server(tmp_path / "server", tree, tls=tls, settings={"log.level": "info"}) as server, dialer(server)() as wire:
         (worker,) = server.worker_pids()
         for _ in range(3):
@@ -68,7 +66,4 @@ def test_a_request_on_a_connection_that_is_kept(
             for _ in range(REQUESTS):
                 assert wire.get(path).status == 200
     assert {name for name, count in calls.items() if count > SLACK} == expected.keys()
-    assert {name: calls[name] / REQUESTS for name in expected if calls[name] > REQUESTS * expected[name] + SLACK} == {}
-    assert calls["sendto"] >= REQUESTS
-    if tls == "off":
-        assert sum(calls.values()) >= REQUESTS * len(expected)
+    assert {name: round(calls[name] / REQUESTS) for name in expected} == expected, calls

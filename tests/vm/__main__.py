@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--kernel", choices=sorted(read_specs()), default="6.12")
     run.add_argument("--cpus", type=int, default=1)
     run.add_argument("--memory", default="4G")
-    run.add_argument("--limit", type=float, default=1500.0, metavar="SECONDS", help="end the command then")
+    run.add_argument("--limit", type=float, default=3600.0, metavar="SECONDS", help="end the command then")
     run.add_argument("--emulate", action="store_true", help="do not use KVM even where it works")
     run.add_argument("--qemu-opts", action="append", default=[], metavar="OPTIONS", help="more options for QEMU")
     run.add_argument(
@@ -63,10 +63,13 @@ def _run(options: argparse.Namespace) -> int:
         environment=dict(pair.split("=", 1) for pair in options.env),
     )
     with Guest(kernel, options.command, cache, guest_options) as guest:
-        _follow(guest, guest.exchange / "output")
-        if guest.status is None:
-            raise BootError(f"the guest ended before its command did\n{guest.last_words()}")
-        return guest.status
+        if guest.waiting:
+            print("waiting for other guests to end: there is one at a time per processor", file=sys.stderr, flush=True)
+        _follow(guest, guest.exchange.path / "output")
+        status = guest.exchange.status
+        if status is None:
+            raise BootError(f"the guest ended before its command did\n{guest.exchange.last_words()}")
+        return status
 
 
 def _follow(guest: Guest, output: Path) -> None:

@@ -1,40 +1,28 @@
 """Boot a kernel in QEMU with this machine's files and run one command in it.
 
-How host and guest meet: a folder of exchange, made anew for each guest in the cache, is mounted read-write in the guest
-at EXCHANGE (9p, uncached). The host puts the command and its settings there; the guest writes `output` as it comes, and
-`status` when the command has ended. Everything else that the guest sees is the host's file system, read-only, but for
-tmpfs at /tmp, /var/tmp and /run. A guest that ends without `status` died; `console` holds the kernel's last words.
-
-vng wants a standard input that is at its end, and loses the command's output where it has no terminal: hence the files.
+The guest sees the host's file system read-only, but for tmpfs at /tmp, /var/tmp and /run, and the folder of exchange.
+It ends when its command has ended, when a limit is passed, or with the process that booted it. A guest that ends
+without having left a status died.
 """
 
-import contextlib
 import os
-import re
-import shlex
 import shutil
 import signal
 import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from tests.vm.errors import BootError
+from tests.vm.exchange import GUEST_PATH, Exchange, program_path
 from tests.vm.kernels import Kernel
+from tests.vm.slots import free_slot
 
-EXCHANGE = Path("/run/exchange")
-CHECKOUT = Path(__file__).resolve().parents[2]
-_INIT = Path(__file__).with_name("guest_init.sh")
-_COVERED = ("/tmp", "/var/tmp", "/run", "/dev", "/proc", "/sys")  # the guest has its own file systems there
-_SAFE_PATH = re.compile(r"[a-zA-Z0-9_+/.-]+")  # what vng takes, without the space that a shell list would split
-_SYSTEM_PATH = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _POLL_S = 0.1
-_OLD_S = 86400.0
-# A guest ends with the process that booted it, however that ends: its end of the pipe is closed then.
+# A guest ends with the process that booted it, however that ends: its end of the pipe is closed then. vng itself wants
+# a standard input that is at its end.
 _LEASH = """
 exec 3<&0
 "$@" </dev/null 3<&- &
@@ -44,8 +32,6 @@ leash=$!
 wait "$guest"
 kill "$leash"
 """
-# tls: kernel TLS. aesni_intel: without it AES is 3 to 5 times slower, and nothing says so.
-_MODULES = ("tls", "aesni_intel")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +43,17 @@ class GuestOptions:
     memory: str = "4G"
     kvm: bool = False
     qemu_options: tuple[str, ...] = ()
-    limit_s: float = 1500.0
+    limit_s: float = 3600.0  # against hanging; results are waited for with limits of their own
     boot_limit_s: float = 240.0  # 10 s on a quiet machine, 90 s on one that has six times too much to do
     boot_attempts: int = 2  # booting is not what is tested: it gets a second chance
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class Guest:
-    """One guest that runs one command; boots on construction, `stop` or the end of a `with` block ends it."""
+    """One guest that runs one command, as soon as a slot is free; `close` or the end of a `with` block ends it.
+
+    `files`, by name, are put into the folder of exchange, where the command finds them.
+    """
 
     def __init__(
         self,
@@ -74,24 +63,17 @@ class Guest:
         options: GuestOptions,
         files: Mapping[str, str] | None = None,
     ) -> None:
-        """Boot. `files`, by name, are put into the folder of exchange, where the command finds them."""
-        runs = cache / "guests"
-        runs.mkdir(parents=True, exist_ok=True)
-        _forget_old(runs)
         self.kernel = kernel
-        self.exchange = Path(tempfile.mkdtemp(prefix=f"{kernel.name}-", dir=runs))
+        self.exchange = Exchange(kernel, cache)
+        self.exchange.prepare(
+            command, limit_s=options.limit_s, environment=options.environment, files={} if files is None else files
+        )
+        self._cache = cache
         self._options = options
-        for path in (self.exchange, kernel.image, CHECKOUT, Path(sys.executable)):
-            if _SAFE_PATH.fullmatch(str(path)) is None:
-                raise BootError(
-                    f"a guest cannot be given {str(path)!r}: only letters, digits and _+/.- may be in a path"
-                )
-        self._prepare(command, cache, options)
-        for name, text in (files or {}).items():
-            (self.exchange / name).write_text(text, encoding="utf-8")
-        self._stopped = False
+        self._process: subprocess.Popen[bytes] | None = None
         self._boots = 0
-        self._boot()
+        self._stopped = False
+        self.running()
 
     def __enter__(self) -> Self:
         return self
@@ -100,140 +82,79 @@ class Guest:
         self.close()
 
     @property
-    def status(self) -> int | None:
-        """The command's exit status once it has ended; None before, and for ever when the guest died."""
-        try:
-            return int((self.exchange / "status").read_text(encoding="ascii"))
-        except FileNotFoundError:
-            return None
-
-    @property
-    def booted(self) -> bool:
-        """Whether the guest has come up, and the command is about to run or has."""
-        return (self.exchange / "booted").exists()
+    def waiting(self) -> bool:
+        """Whether the guest has not been booted for want of a slot."""
+        return self._process is None
 
     def running(self) -> bool:
-        """Tell whether the guest still lives; ends one that passed its limit, boots anew one that did not come up."""
-        booted = self.booted
+        """Tell whether the guest lives or is yet to boot. Boots it, and ends it past its limits: call this often."""
+        if self._process is None:
+            return not self._stopped and self._boot()
+        booted = self.exchange.booted
         limit_s = self._options.boot_limit_s + (self._options.limit_s if booted else 0.0)
         if time.monotonic() - self._started_s > limit_s:
-            self._kill()
+            self._kill(self._process)
         if self._process.poll() is None:
             return True
         if booted or self._stopped or self._boots >= self._options.boot_attempts:
             return False
-        self._boot()
-        return True
+        self._kill(self._process)
+        self._process = None
+        return self.running()
 
     def wait(self) -> None:
         """Wait until the guest has ended."""
         while self.running():
             time.sleep(_POLL_S)
 
-    def text(self, name: str) -> str:
-        """Return what a file of the exchange holds so far; nothing where it is not there."""
-        try:
-            return (self.exchange / name).read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
-            return ""
-
-    def last_words(self, lines: int = 60) -> str:
-        """Return the end of what the command and the kernel said: why a guest died."""
-        ends = {name: self.text(name).splitlines()[-lines:] for name in ("output", "console")}
-        return "\n".join(f"--- {name} ---\n" + "\n".join(end) for name, end in ends.items())
-
     def stop(self) -> None:
         """End the guest now, if it still runs."""
         self._stopped = True
-        self._kill()
+        if self._process is not None:
+            self._kill(self._process)
 
     def close(self) -> None:
         """End the guest and remove its folder of exchange."""
         self.stop()
-        shutil.rmtree(self.exchange)
+        self.exchange.remove()
 
-    def _boot(self) -> None:
+    def _boot(self) -> bool:
+        """Boot the guest if there is a slot for it; returns True, for it is about to run in either case."""
+        slot = free_slot(self._cache)
+        if slot is None:
+            return True
         self._boots += 1
         self._started_s = time.monotonic()
-        with (self.exchange / "console").open("ab") as console:
+        with slot, (self.exchange.path / "console").open("ab") as console:
             self._process = subprocess.Popen(
-                ["sh", "-c", _LEASH, "guest", *_vng_command(self.kernel, self.exchange, self._options)],
+                ["sh", "-c", _LEASH, "guest", *_vng_command(self.kernel, self.exchange.path, self._options)],
                 stdin=subprocess.PIPE,
                 stdout=console,
                 stderr=console,
-                env={**os.environ, "PATH": _path()},
+                env={**os.environ, "PATH": program_path()},
                 start_new_session=True,
+                pass_fds=[slot.fileno()],
             )
+        return True
 
-    def _kill(self) -> None:
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.communicate()
-
-    def _prepare(self, command: Sequence[str], cache: Path, options: GuestOptions) -> None:
-        kept = _covered(
-            [CHECKOUT, cache, Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parent]
-        )
-        settings = {
-            "RELEASE": self.kernel.release,
-            "KERNEL_ROOT": str(self.kernel.root),
-            "HOST_TAG": "virtme.initmount1",  # the second of the folders that vng is given: see _vng_command
-            "MODULES": " ".join(_MODULES),
-            "KEEP": " ".join(kept),
-            "LIMIT_S": str(int(options.limit_s)),
-            "HOME": "/tmp/home",
-        }
-        environment = {
-            "PATH": _path(),
-            "LANG": "C.UTF-8",
-            "PYTHONDONTWRITEBYTECODE": "1",  # there is nowhere to write it to
-            "HYPOTHESIS_STORAGE_DIRECTORY": "/tmp/hypothesis",  # likewise
-            "KTLSSERVE_GUEST": self.kernel.name,
-            "KTLSSERVE_GUEST_RELEASE": self.kernel.release,
-            **{key: value for key, value in os.environ.items() if key.startswith("KTLSSERVE_")},
-            **options.environment,
-        }
-        exports = [f"export {key}={shlex.quote(value)}" for key, value in environment.items()]
-        script = [*exports, f"cd {shlex.quote(str(CHECKOUT))}", f"exec {shlex.join(command)}"]
-        self._write("settings.sh", [f"{key}={shlex.quote(value)}" for key, value in settings.items()])
-        self._write("command.sh", script)
-        shutil.copyfile(_INIT, self.exchange / "init.sh")
-
-    def _write(self, name: str, lines: Iterable[str]) -> None:
-        (self.exchange / name).write_text("\n".join([*lines, ""]), encoding="utf-8")
+    @staticmethod
+    def _kill(process: subprocess.Popen[bytes]) -> None:
+        """End the guest's processes, if they still run, and let go of what belongs to them."""
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
 def _vng_command(kernel: Kernel, exchange: Path, options: GuestOptions) -> list[str]:
-    acceleration = [] if options.kvm else ["--disable-kvm"]
-    extra = [f"--qemu-opts={option}" for option in options.qemu_options]
-    return [
-        *(_vng(), "--run", str(kernel.image), "--verbose", "--append", "loglevel=5 quiet"),
-        *(*acceleration, "--force-9p", "--cpus", str(options.cpus), "--memory", options.memory, "--user", "root"),
-        *(f"--rwdir={EXCHANGE.relative_to('/')}={exchange}", "--rodir=run/host=/"),
-        *("--exec", f"sh {EXCHANGE}/init.sh", *extra),
-    ]
-
-
-def _forget_old(runs: Path) -> None:
-    """Remove what hosts that were killed have left behind."""
-    for folder in runs.iterdir():
-        with contextlib.suppress(FileNotFoundError):  # another run may do the same
-            if time.time() - folder.stat().st_mtime > _OLD_S:
-                shutil.rmtree(folder, ignore_errors=True)
-
-
-def _vng() -> str:
-    vng = shutil.which("vng", path=_path())
+    vng = shutil.which("vng", path=program_path())
     if vng is None:
         raise BootError("vng is not there: install the package with its extra, pip install -e '.[test]'")
-    return vng
-
-
-def _path() -> str:
-    # vng finds its second half, virtme-run, beside itself; an ordinary user's PATH lacks modprobe and ip.
-    return f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}:{_SYSTEM_PATH}"
-
-
-def _covered(paths: Iterable[Path]) -> list[str]:
-    """Choose the paths that the guest's own file systems would hide."""
-    return sorted({str(path) for path in paths if any(path.is_relative_to(folder) for folder in _COVERED)})
+    acceleration = [] if options.kvm else ["--disable-kvm"]
+    # The host's root once more, to be mounted with a cache: see guest_init.sh, which counts on the order of the two.
+    folders = [f"--rwdir={GUEST_PATH.relative_to('/')}={exchange}", "--rodir=run/host=/"]
+    return [
+        *(vng, "--run", str(kernel.image), "--verbose", "--append", "loglevel=5 quiet"),
+        *(*acceleration, "--force-9p", "--cpus", str(options.cpus), "--memory", options.memory, "--user", "root"),
+        *(*folders, "--exec", f"sh {GUEST_PATH}/init.sh"),
+        *(f"--qemu-opts={option}" for option in options.qemu_options),
+    ]

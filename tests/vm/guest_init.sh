@@ -5,7 +5,7 @@
 # start 3 to 5 times slower. So the same files are mounted once more, with a cache: nothing changes them while the
 # guest lives. Only the folder for exchange with the host stays uncached, and is thus safe to read from both sides.
 #
-# Reads settings.sh beside it: RELEASE, KERNEL_ROOT, HOST_TAG, KEEP, LIMIT_S and the like are written by guest.py.
+# Reads settings.sh beside it, which exchange.py writes.
 set -eu
 EXCHANGE=/run/exchange
 ROOT=/run/host
@@ -14,7 +14,7 @@ ROOT=/run/host
 if [ "${1:-}" != inside ]; then
     touch "$EXCHANGE/booted"
     umount "$ROOT"
-    mount -t 9p -o ro,version=9p2000.L,trans=virtio,access=any,msize=524288,cache=loose "$HOST_TAG" "$ROOT"
+    mount -t 9p -o ro,version=9p2000.L,trans=virtio,access=any,msize=524288,cache=loose virtme.initmount1 "$ROOT"
     # The kernel loads modules on demand from here, e.g. ciphers.
     ln -sfn "$ROOT$KERNEL_ROOT/lib/modules/$RELEASE" "/lib/modules/$RELEASE"
     # shellcheck disable=SC2086  # a list of words

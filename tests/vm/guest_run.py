@@ -5,7 +5,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.vm.guest import EXCHANGE, Guest, GuestOptions
+from tests.vm.exchange import GUEST_PATH
+from tests.vm.guest import Guest, GuestOptions
 from tests.vm.kernel_tests import INNER_ENVIRONMENT, inner_pytest
 from tests.vm.kernels import Kernel
 from tests.vm.kvm import kvm_works
@@ -19,7 +20,7 @@ _COMPLAINTS = re.compile(r"\b(BUG|WARNING|Oops|KASAN|UBSAN|INFO: task|general pr
 
 def start_run(kernel: Kernel, nodeids: Sequence[str], cache: Path) -> "GuestRun":
     """Boot a guest that runs the tests with the given node ids, in that order."""
-    command = [*inner_pytest(), f"--events-to={EXCHANGE}/events", f"@{EXCHANGE}/tests"]
+    command = [*inner_pytest(), f"--events-to={GUEST_PATH}/events", f"@{GUEST_PATH}/tests"]
     environment = {**INNER_ENVIRONMENT, "KTLSSERVE_REQUIRE_KTLS": "1"}
     options = GuestOptions(kvm=kvm_works(kernel, cache), environment=environment)
     tests = "".join(f"{nodeid}\n" for nodeid in nodeids)
@@ -49,7 +50,7 @@ class GuestRun:
                 return progress.reports, None
             if not alive:
                 return (progress.reports if progress is not None else []), self._results.loss(nodeid, self._cause())
-            if not self._guest.booted:
+            if not self._guest.exchange.booted:
                 self._last_news_s = time.monotonic()  # booting has a limit of its own
             elif self._silence_s() > _SILENCE_LIMIT_S:
                 self._guest.stop()
@@ -59,7 +60,7 @@ class GuestRun:
         """Return what the kernel logged as bugs and warnings of its own, once the run has ended."""
         if self._results.ended:
             self._guest.wait()
-        return [line for line in self._guest.text("kernel-log").splitlines() if _COMPLAINTS.search(line)]
+        return [line for line in self._guest.exchange.text("kernel-log").splitlines() if _COMPLAINTS.search(line)]
 
     def close(self) -> None:
         """End the guest, if it still runs, and forget its files."""
@@ -69,13 +70,13 @@ class GuestRun:
         """Say how the guest ended: at length once, for all other tests in short."""
         if self._last_words is not None:
             return f"{self._ending()} (its last words stand with the first test that was lost)"
-        self._last_words = self._guest.last_words()
+        self._last_words = self._guest.exchange.last_words()
         return f"{self._ending()}\n{self._last_words}"
 
     def _ending(self) -> str:
         kernel = self._guest.kernel.release
-        if self._guest.status is not None:
-            return f"pytest ended with status {self._guest.status} in the guest with Linux {kernel}"
+        if self._guest.exchange.status is not None:
+            return f"pytest ended with status {self._guest.exchange.status} in the guest with Linux {kernel}"
         if self._silence_s() > _SILENCE_LIMIT_S:
             return f"the guest with Linux {kernel} was silent for {_SILENCE_LIMIT_S:.0f} s"
         return f"the guest with Linux {kernel} ended by itself"
@@ -84,7 +85,7 @@ class GuestRun:
         return time.monotonic() - self._last_news_s
 
     def _read_events(self) -> None:
-        events = self._guest.exchange / "events"
+        events = self._guest.exchange.path / "events"
         if not events.exists():
             return
         with events.open("rb") as stream:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.vm.errors import GuestError
-from tests.vm.guest import CHECKOUT
+from tests.vm.exchange import CHECKOUT
 
 KERNEL_TESTS = "tests/kernel"
 

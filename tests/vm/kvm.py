@@ -35,7 +35,7 @@ def _boots(kernel: Kernel, cache: Path) -> bool:
     options = GuestOptions(kvm=True, limit_s=_LIMIT_S, boot_limit_s=_LIMIT_S, boot_attempts=1)
     with Guest(kernel, ["true"], cache, options) as guest:
         guest.wait()
-        return guest.status == 0
+        return guest.exchange.status == 0
 
 
 def _processor() -> str:

@@ -100,6 +100,11 @@ def _major_version(program: str) -> int:
 
 
 def _command_by_hand(missing: Iterable[str]) -> str:
-    release = private_apt.machine_release() if Path("/etc/debian_version").exists() else ""
-    hint = f" (qemu-system-x86 from {release}-backports: -t {release}-backports)" if release in _OLD_RELEASES else ""
-    return f"python -m tests.vm packages, or apt-get install {' '.join(missing)}{hint}"
+    names = " ".join(missing)
+    try:
+        release = private_apt.machine_release()
+    except PackagesError:
+        release = "another system"
+    old = release in _OLD_RELEASES and bool(_BACKPORTED.intersection(names.split()))
+    source = f" with {release}-backports among the sources and -t {release}-backports" if old else ""
+    return f"python -m tests.vm packages, or apt-get install {names}{source}"

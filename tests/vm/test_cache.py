@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tests.vm.cache import cache_root
-from tests.vm.guest import CHECKOUT
+from tests.vm.exchange import CHECKOUT
 
 
 def test_the_variable_of_our_own_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

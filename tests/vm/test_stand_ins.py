@@ -1,18 +1,19 @@
 """What stand-ins report, from real runs of pytest: here on the host, in a process that plays the guest."""
 
 import os
-import subprocess
+import shlex
 import sys
-import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
-from tests.vm import guest_run
-from tests.vm.guest import CHECKOUT, Guest, GuestOptions
+from tests.vm import guest, guest_run
+from tests.vm.exchange import CHECKOUT
+from tests.vm.guest import Guest, GuestOptions
 from tests.vm.guest_run import GuestRun
 from tests.vm.kernels import Kernel
 from tests.vm.stand_ins import StandIn, reports_from_guest, reports_without_guest
@@ -54,27 +55,18 @@ def test_comes_after():
 """
 
 
-class HostGuest(Guest):
-    """A guest that is a process: it dies as one does, and leaves the same files."""
-
-    def __init__(self, folder: Path, names: list[str]) -> None:
-        self.exchange = folder
-        self.kernel = Kernel("6.12", "6.12.0-test", folder)
-        self._started_s = time.monotonic()
-        self._options = GuestOptions(limit_s=60.0)
-        self._stopped = False
-        (folder / "booted").touch()
-        (folder / "test_inside.py").write_text(TESTS, encoding="utf-8")
-        options = ["-p", "tests.vm.guest_plugin", f"--events-to={folder}/events", "--test-limit=0.5"]
-        with (folder / "output").open("wb") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "pytest", "-c", os.devnull, f"--rootdir={folder}", *options, *names],
-                cwd=folder,
-                env={**os.environ, "PYTHONPATH": str(CHECKOUT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+def host_guest(folder: Path, names: list[str], monkeypatch: pytest.MonkeyPatch) -> Guest:
+    """A guest that is a process on the host: it dies as one does, and leaves the same files."""
+    inside = folder / "inside"
+    inside.mkdir()
+    (inside / "test_inside.py").write_text(TESTS, encoding="utf-8")
+    options = ["-p", "tests.vm.guest_plugin", f"--events-to={folder}/events", "--test-limit=0.5"]
+    run = [sys.executable, "-m", "pytest", "-c", os.devnull, f"--rootdir={inside}", *options, *names]
+    script = f'touch "$0/booted"; ln -s {folder}/events "$0/events"; cd {inside}; {shlex.join(run)} > "$0/output"'
+    monkeypatch.setenv("PYTHONPATH", str(CHECKOUT))
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setattr(guest, "_vng_command", lambda _kernel, exchange, _options: ["sh", "-c", script, str(exchange)])
+    return Guest(Kernel("6.12", "6.12.0-test", folder), ["pytest"], folder / "cache", GuestOptions(limit_s=60.0))
 
 
 def stand_in(name: str, config: pytest.Config) -> StandIn:
@@ -106,17 +98,17 @@ class Outcomes:
 
 
 @pytest.fixture
-def run_tests(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Outcomes]]:
+def run_tests(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Outcomes]]:
     """A function that runs the named tests in a guest."""
-    guests: list[HostGuest] = []
+    with ExitStack() as guests:
 
-    def run(*tests: str) -> Outcomes:
-        guests.append(HostGuest(tmp_path, [nodeid(test) for test in tests]))
-        return Outcomes(request.config, GuestRun(guests[-1]))
+        def run(*tests: str) -> Outcomes:
+            running = guests.enter_context(host_guest(tmp_path, [nodeid(test) for test in tests], monkeypatch))
+            return Outcomes(request.config, GuestRun(running))
 
-    yield run
-    for guest in guests:
-        guest.stop()
+        yield run
 
 
 def test_each_outcome_is_reported_as_it_was_inside(run_tests: Callable[..., Outcomes]) -> None:

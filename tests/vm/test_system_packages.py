@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.vm import system_packages
+from tests.vm import private_apt, system_packages
 from tests.vm.errors import PackagesError
 from tests.vm.system_packages import PACKAGES_FILE, Package, missing_packages, parse_packages, require_packages
 
@@ -53,3 +53,14 @@ def test_the_message_says_how_to_install(programs: Path) -> None:
     (programs / "strace").unlink()
     with pytest.raises(PackagesError, match=r"missing: strace.*python -m tests.vm packages.*apt-get install strace"):
         require_packages()
+
+
+@pytest.mark.parametrize(("program", "backports"), [("qemu-system-x86_64", True), ("strace", False)])
+def test_on_an_old_release_the_emulator_comes_from_its_backports(
+    program: str, backports: bool, programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(private_apt, "machine_release", lambda: "bookworm")
+    (programs / program).unlink()
+    with pytest.raises(PackagesError) as refusal:
+        require_packages()
+    assert ("-t bookworm-backports" in str(refusal.value)) == backports

@@ -33,7 +33,7 @@ def compressed(coding: Coding, content: bytes, piece_bytes: int = 1 << 20) -> by
 
 
 def reader(content: bytes) -> io.BufferedReader:
-    return io.BufferedReader(io.BytesIO(content))  # type: ignore[type-var]
+    return io.BufferedReader(io.BytesIO(content))
 
 
 def test_every_coding_that_is_sent_can_be_made() -> None:

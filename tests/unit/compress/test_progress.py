@@ -38,7 +38,7 @@ def test_the_line_stays_long_enough_to_be_read(clock: list[float]) -> None:
     progress.step(Path("a"))
     clock[0] += 0.05
     progress.step(Path("b"))
-    clock[0] += 0.05
+    clock[0] += 0.06
     progress.step(Path("c"))
     assert terminal.getvalue() == "\r\x1b[K1 of 3  a\r\x1b[K3 of 3  c"
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from ktlsserve.compress.codings import CODINGS
-from ktlsserve.compress.sidecars import SidecarTask
 from ktlsserve.compress.siblings import SiblingTask
+from ktlsserve.compress.sidecars import SidecarTask
 from ktlsserve.compress.survey import RemovalTask, Survey, survey_orphans, survey_siblings, survey_sidecars
 from ktlsserve.compress.task import Outcome, Result
 from ktlsserve.files.content_etag import INLINE_BYTES
@@ -101,6 +101,12 @@ def test_links_and_special_files_are_left_out(tmp_path: Path) -> None:
     assert siblings(root).tasks == []
 
 
+def test_a_folder_in_the_place_of_a_sibling_is_looked_at(tmp_path: Path) -> None:
+    put(tmp_path / "app.js")
+    (tmp_path / "app.js.gz").mkdir()
+    assert SiblingTask(tmp_path / "app.js", GZIP, 2000, exists=True, wanted=True) in siblings(tmp_path).tasks
+
+
 def test_a_link_as_root_is_followed(tmp_path: Path) -> None:
     put(tmp_path / "releases" / "1" / "a.js")
     (tmp_path / "current").symlink_to("releases/1")
@@ -178,6 +184,12 @@ def test_one_of_another_time_is_none(tmp_path: Path) -> None:
 def test_a_link_is_an_original_too(tmp_path: Path, leads_to: str) -> None:
     put(tmp_path / "real.js")
     (tmp_path / "a.js").symlink_to(leads_to)
+    put(tmp_path / "a.js.br")
+    assert orphans(tmp_path) == set()
+
+
+def test_a_folder_is_an_original_too(tmp_path: Path) -> None:
+    (tmp_path / "a.js").mkdir()
     put(tmp_path / "a.js.br")
     assert orphans(tmp_path) == set()
 

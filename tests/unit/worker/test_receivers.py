@@ -36,8 +36,9 @@ def test_a_plain_receiver_is_the_sockets_own() -> None:
     with tcp_pair() as (server, client):
         receiver = SocketReceiver(server)
         assert not receiver.buffered
-        with pytest.raises(BlockingIOError):
-            receiver.recv(MOST)
+        for read in (receiver.recv, receiver.recv_held):
+            with pytest.raises(BlockingIOError):
+                read(MOST)
         client.sendall(b"data")
         client.close()
         assert [receiver.recv(3), receiver.recv(3), receiver.recv(3)] == [b"dat", b"a", b""]
@@ -71,6 +72,75 @@ def test_data_comes_before_the_control_record_behind_it() -> None:
     receiver = new_receiver(fake)
     fake.feed_plain((APPLICATION_DATA, b"data"), (ALERT, CLOSE_NOTIFY), (APPLICATION_DATA, b"never"))
     assert receiver.recv(MOST) == b"data"
+    assert receiver.recv(MOST) == b""
+
+
+# What follows data, where keys can change: a KeyUpdate that the kernel has decrypted along with it is hidden from poll.
+
+
+@pytest.mark.parametrize("can_rekey", [True, False])
+def test_what_follows_data_is_read_at_once_where_keys_can_change(can_rekey: bool) -> None:
+    fake = FakeKtlsSocket()
+    receiver = new_receiver(fake, can_rekey=can_rekey)
+    fake.feed_plain((APPLICATION_DATA, b"first"), (HANDSHAKE, REQUESTED), (APPLICATION_DATA, b"second"))
+    assert receiver.recv(MOST) == (b"firstsecond" if can_rekey else b"first")
+    assert not receiver.buffered
+    assert fake.names() == (["rx"] if can_rekey else [])
+    assert receiver._keys.update_owed == can_rekey
+
+
+def test_an_end_behind_data_is_kept_for_the_next_read() -> None:
+    fake = FakeKtlsSocket()
+    receiver = new_receiver(fake)
+    fake.feed_plain((APPLICATION_DATA, b"data"), (ALERT, CLOSE_NOTIFY))
+    assert receiver.recv(MOST) == b"data"
+    assert receiver.buffered
+    assert receiver.recv_held(MOST) == b""
+    assert not receiver.buffered
+    with pytest.raises(BlockingIOError):
+        receiver.recv_held(MOST)
+
+
+@pytest.mark.parametrize(
+    ("behind", "fault", "error"),
+    [
+        (((HANDSHAKE, b"nonsense"),), 0, PeerViolation),
+        (((ALERT, b"\x02\x28"),), 0, PeerViolation),
+        ((), errno.EBADMSG, PeerViolation),
+        ((), errno.ECONNRESET, ConnectionResetError),
+    ],
+)
+@pytest.mark.parametrize("by", ["recv", "recv_held"])
+def test_a_fault_behind_data_is_told_after_the_data(
+    behind: tuple[tuple[int, bytes], ...], fault: int, error: type[Exception], by: str
+) -> None:
+    fake = FakeKtlsSocket()
+    receiver = new_receiver(fake)
+    fake.feed_plain((APPLICATION_DATA, b"data"), *behind)
+    if fault:
+        fake.fail(fault)
+    assert receiver.recv(MOST) == b"data"
+    assert receiver.buffered
+    with pytest.raises(error):
+        getattr(receiver, by)(MOST)
+    assert not receiver.buffered
+
+
+def test_a_key_that_is_refused_behind_data_is_told_after_the_data() -> None:
+    fake = FakeKtlsSocket()
+    receiver = new_receiver(fake)
+    fake.refuse = {"rx": errno.EBUSY}
+    fake.feed_plain((APPLICATION_DATA, b"data"), (HANDSHAKE, NOT_REQUESTED))
+    assert receiver.recv(MOST) == b"data"
+    with pytest.raises(RxKeyError):
+        receiver.recv(MOST)
+
+
+def test_no_more_is_read_than_was_asked_for() -> None:
+    fake = FakeKtlsSocket()
+    receiver = new_receiver(fake)
+    fake.feed_plain(*[(APPLICATION_DATA, bytes(16384))] * 6, (ALERT, CLOSE_NOTIFY))
+    assert [len(receiver.recv(MOST)) for _ in range(2)] == [4 * 16384, 2 * 16384]
     assert receiver.recv(MOST) == b""
 
 
@@ -304,6 +374,27 @@ def test_records_that_came_with_the_handshake_are_found(
     peer = Peer(version, ends, max_key_updates=16)
     peer.handshake.connection.bio_write(peer.data(b"early"))
     assert peer.receiver.recv(MOST) == b"early"
+
+
+@pytest.mark.parametrize("version", TlsVersion)
+def test_what_is_held_is_told_from_what_the_socket_has(
+    version: TlsVersion, ends: tuple[socket.socket, socket.socket]
+) -> None:
+    peer = Peer(version, ends, max_key_updates=16)
+    first, second, third = (peer.data(content) for content in (b"first", b"second", b"third"))
+    peer.end.sendall(first + second)
+    with pytest.raises(BlockingIOError):
+        peer.receiver.recv_held(MOST)
+    assert not buffered(peer)
+    assert peer.receiver.recv(MOST) == b"first"
+    peer.end.sendall(third)
+    assert buffered(peer)
+    assert peer.receiver.recv_held(MOST) == b"second"
+    # The third is in the socket: that is for epoll to tell.
+    with pytest.raises(BlockingIOError):
+        peer.receiver.recv_held(MOST)
+    assert not buffered(peer)
+    assert peer.receiver.recv(MOST) == b"third"
 
 
 @pytest.mark.parametrize("version", TlsVersion)
