@@ -14,7 +14,7 @@ from ktlsserve.config import LogFormat, LogLevel, TlsMode
 from ktlsserve.config.checks import WorkerCount
 from ktlsserve.errors import ConfigError, UsageError
 
-COMMANDS = ("serve", "doctor", "check")
+COMMANDS = ("serve", "doctor", "check", "compress")
 
 DESCRIPTION = """\
 Serve a folder of static files over HTTPS. Python does the TLS handshake, the
@@ -25,13 +25,15 @@ USAGE = """\
 ktlsserve [serve] ROOT [options]
        ktlsserve serve --config FILE [ROOT] [options]
        ktlsserve doctor [--json]
-       ktlsserve check FILE"""
+       ktlsserve check FILE
+       ktlsserve compress ROOT [options]"""
 
 EPILOG = """\
 other commands:
   doctor [--json]          tell what this machine can do, and for each 'no' the
                            reason and the cure
   check FILE               tell all that is wrong with a configuration file
+  compress ROOT            make app.js.br and the like, to be sent instead
 
 examples:
   ktlsserve ./site
@@ -135,7 +137,7 @@ def serve_parser() -> Parser:
         choices=get_args(LogFormat),
         help="for people (default) or for collectors; always to standard error",
     )
-    _add_information(parser)
+    add_information(parser)
     return parser
 
 
@@ -146,7 +148,7 @@ def doctor_parser() -> Parser:
         description="Tell what this machine can do, and for each 'no' the reason and the cure.",
     )
     parser.add_argument("--json", action="store_true", help="for programs")
-    _add_information(parser)
+    add_information(parser)
     return parser
 
 
@@ -158,7 +160,7 @@ def check_parser() -> Parser:
         "names. Exit status: 0 nothing is, 2 something is.",
     )
     parser.add_argument("file", metavar="FILE", type=_file, help="TOML file, as for serve --config")
-    _add_information(parser)
+    add_information(parser)
     return parser
 
 
@@ -188,7 +190,8 @@ def overrides_of(parsed: argparse.Namespace) -> dict[str, object]:
     return said | {key: value for key, value in plain.items() if value is not None}
 
 
-def _add_information(parser: Parser) -> None:
+def add_information(parser: Parser) -> None:
+    """Add the options that every command has."""
     group = parser.add_argument_group("information")
     group.add_argument("-h", "--help", action="help", help="show this and exit")
     group.add_argument("--version", action="version", version=f"ktlsserve {__version__}", help="show it and exit")

@@ -83,6 +83,12 @@ def _check(arguments: Sequence[str]) -> int:
     return EXIT_OK
 
 
+def _compress(arguments: Sequence[str]) -> int:
+    from ktlsserve.compress.command import run_compress  # noqa: PLC0415
+
+    return run_compress(arguments, sys.stdout, sys.stderr)
+
+
 def _require_linux() -> None:
     system = platform.system()
     if system != "Linux":
@@ -98,4 +104,9 @@ def _complain(text: str) -> None:
         print(f"ktlsserve: error: {line}", file=sys.stderr)
 
 
-RUN: dict[str, Callable[[Sequence[str]], int]] = {"serve": _serve, "doctor": _doctor, "check": _check}
+RUN: dict[str, Callable[[Sequence[str]], int]] = {
+    "serve": _serve,
+    "doctor": _doctor,
+    "check": _check,
+    "compress": _compress,
+}

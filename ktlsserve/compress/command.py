@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn, TextIO
 
-from ktlsserve.arguments import Parser, _add_information
+from ktlsserve.arguments import Parser, add_information
 from ktlsserve.compress.codings import CODINGS, Coding, coding_named, require_packages
 from ktlsserve.compress.progress import Progress, printable
-from ktlsserve.compress.survey import Survey, survey_orphans, survey_siblings, survey_sidecars
+from ktlsserve.compress.survey import Survey, survey_orphans, survey_siblings
 from ktlsserve.compress.task import FileChanged, Outcome, Result, Task
 from ktlsserve.config.checks import WholeNumber
 from ktlsserve.cpus import usable_cpus
@@ -69,9 +69,6 @@ def compress_parser() -> Parser:
         default=MIN_BYTES,
         help=f"leave smaller files alone (default: {MIN_BYTES}: less fits into one packet anyway)",
     )
-    group.add_argument(
-        "--etags", action="store_true", help="also write FILE.etag beside long files, for entity-tags from content"
-    )
     group.add_argument("--prune", action="store_true", help="also remove what was made of files that have gone")
     group.add_argument("--check", action="store_true", help="change nothing; list what would be made or removed")
     group.add_argument(
@@ -80,7 +77,7 @@ def compress_parser() -> Parser:
         type=_number(1, _MOST_JOBS),
         help="files compressed at the same time (default: one per usable CPU)",
     )
-    _add_information(parser)
+    add_information(parser)
     return parser
 
 
@@ -101,8 +98,6 @@ def run_compress(arguments: Sequence[str], out: TextIO, err: TextIO) -> int:
         if parsed.prune:
             crew.work_off(survey_orphans(root, types))
         crew.work_off(survey_siblings(root, parsed.codings, parsed.min_bytes, types))
-        if parsed.etags:
-            crew.work_off(survey_sidecars(root))
     print(crew.summary(), file=out)
     return crew.exit_status()
 

@@ -16,14 +16,10 @@ from pathlib import Path
 from ktlsserve.compress.beside import is_up_to_date
 from ktlsserve.compress.codings import CODINGS, Coding, is_compressible
 from ktlsserve.compress.siblings import SiblingTask
-from ktlsserve.compress.sidecars import SidecarTask
 from ktlsserve.compress.task import Outcome, Result, Task
-from ktlsserve.files.content_etag import INLINE_BYTES
-from ktlsserve.files.etag_sidecar import LONGEST_BYTES, SUFFIX, is_sidecar
 from ktlsserve.files.mime import MimeTable
 from ktlsserve.http1.target import WELL_KNOWN
 
-_ETAG = SUFFIX.decode()
 _BROTLI, *_OTHERS = CODINGS
 
 
@@ -68,41 +64,16 @@ def survey_siblings(root: Path, codings: tuple[Coding, ...], min_bytes: int, typ
     return survey
 
 
-def survey_sidecars(root: Path) -> Survey:
-    """Find the sidecars that long files lack (short ones are hashed by the server), and those that are out of date."""
-    survey = Survey()
-    for folder, statuses in _folders(root, survey):
-        for name, status in statuses.items():
-            if not stat.S_ISREG(status.st_mode) or status.st_size <= INLINE_BYTES or name.endswith(_ETAG):
-                continue
-            sidecar = statuses.get(name + _ETAG)
-            if sidecar is not None and is_up_to_date(sidecar, status):
-                survey.fresh += 1
-            else:
-                survey.tasks.append(SidecarTask(folder / name, status.st_size, sidecar is not None))
-    return survey
-
-
 def survey_orphans(root: Path, types: MimeTable) -> Survey:
-    """Find siblings and sidecars whose original has gone, as far as they can be told from files of their own right.
+    """Find siblings whose original has gone, as far as they can be told from files of their own right.
 
     ``notes.txt.gz`` without ``notes.txt`` may be a download, and so may ``notes.txt.zst``. Nobody offers ``.br``: that
-    one is an orphan, and the other two are if they have the same time. A sidecar is known by what is in it.
+    one is an orphan, and the other two are if they have the same time.
     """
     survey = Survey()
     for folder, statuses in _folders(root, survey):
         regular = {name: status for name, status in statuses.items() if stat.S_ISREG(status.st_mode)}
-        orphans = _orphaned_siblings(regular, statuses, types)
-        left = statuses.keys() - orphans
-        for name, status in regular.items():
-            original = name.removesuffix(_ETAG)
-            if original != name and original not in left and status.st_size <= LONGEST_BYTES:
-                try:
-                    if is_sidecar((folder / name).read_bytes()):
-                        orphans.add(name)
-                except OSError as error:
-                    survey.failures.append(Result(Outcome.FAILED, folder / name, message=error.strerror or ""))
-        survey.tasks += [RemovalTask(folder / name) for name in sorted(orphans)]
+        survey.tasks += [RemovalTask(folder / name) for name in sorted(_orphaned_siblings(regular, statuses, types))]
     return survey
 
 

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Protocol
 
 from loadtests.bench import client, handshakes, procfs, syscalls, wrk
+from loadtests.bench.errors import RunFailed
 from loadtests.bench.processors import Processors
 from loadtests.bench.servers import Server
 from loadtests.bench.workloads import Mode, Workload, target
+
+_LEAST_ANSWERS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +78,20 @@ class Throughput:
             self.workload, server.place.url(self.workload.path), tools.duration_s, tools.processors, tools.folder
         )
         cpu_s = (procfs.cpu_time_ns(server.pids()) - before_ns) / 1e9
-        return Result(
-            {
+        values = {
+            "gigabytes_per_s": load.bytes / load.duration_s / 1e9,
+            "cpu_s_per_gigabyte": cpu_s / load.bytes * 1e9,
+            "server_busy": cpu_s / load.duration_s,
+        }
+        # Too few answers tell the bytes' rate, which counts those under way, and nothing else.
+        if load.requests >= _LEAST_ANSWERS:
+            values |= {
                 "requests_per_s": load.requests / load.duration_s,
-                "gigabytes_per_s": load.bytes / load.duration_s / 1e9,
-                "cpu_s_per_gigabyte": cpu_s / load.bytes * 1e9,
                 "cpu_s_per_1000_requests": cpu_s / load.requests * 1000,
                 "p50_ms": load.p50_ms,
                 "p99_ms": load.p99_ms,
-                "server_busy": cpu_s / load.duration_s,
             }
-        )
+        return Result(values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +117,8 @@ class Syscalls:
         with syscalls.counter(server.pids(), tools.folder) as counter:
             url = server.place.url(self.workload.path)
             load = wrk.run(self.workload, url, 1, tools.processors, tools.folder)
+        if not load.requests:
+            raise RunFailed("no answer was complete in time")
         counts = counter.counts()
         most = sorted(counts.items(), key=lambda item: -item[1])
         detail = ", ".join(f"{name} {count / load.requests:.2f}" for name, count in most if count * 100 > load.requests)

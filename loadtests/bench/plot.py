@@ -12,6 +12,7 @@ from loadtests.bench.samples import BY_KEY
 # One metric for each case: the first of these that it has.
 _PREFERRED = (
     "requests_per_s",
+    "gigabytes_per_s",
     "handshakes_per_cpu_s",
     "instructions_per_gigabyte",
     "instructions_per_request",
@@ -27,7 +28,7 @@ _COLOURS = ("#0b6e4f", "#1f4e9c", "#b35900", "#7a1fa2", "#555555")
 
 
 def plot(figures: Sequence[Figure]) -> str:
-    """Return an SVG of the ratios; of large files too by requests/s, which are their GB/s over the size."""
+    """Return an SVG of the ratios, one metric for each case."""
     chosen = _choose(figures)
     low, high = _bounds(chosen)
     height_px = 2 * _MARGIN_PX + _ROW_PX * max(1, len(chosen))

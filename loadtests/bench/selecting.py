@@ -10,7 +10,7 @@ from loadtests.bench.errors import SetupError
 from loadtests.bench.workloads import Mode, Workload, every_workload, quick_workloads, usual_workloads
 
 _IDLE = 500
-_IDLE_QUICK = 100
+_IDLE_QUICK = 250
 
 
 def choose_cases(parts: Sequence[str], *, quick: bool, every: bool) -> list[Case]:

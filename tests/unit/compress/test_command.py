@@ -4,7 +4,6 @@ import gzip
 import io
 import os
 import signal
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ from ktlsserve.compress.command import run_compress
 from ktlsserve.compress.siblings import SiblingTask
 from ktlsserve.compress.task import Result
 from ktlsserve.errors import StartupError, UsageError
-from ktlsserve.files.content_etag import INLINE_BYTES
 
 TEXT = b"text that repeats itself\n" * 400
 
@@ -99,16 +97,6 @@ def test_codings_and_the_least_size(site: Path) -> None:
     assert names(site) == PLAIN | {"docs/a.html.br", "docs/a.html.gz"}
 
 
-def test_etags_of_long_files_and_their_siblings(site: Path) -> None:
-    content = os.urandom(INLINE_BYTES) + bytes(INLINE_BYTES)
-    (site / "long.txt").write_bytes(content)
-    assert run(site, "--etags", "--codings", "gzip")[1].startswith("5 made")
-    assert names(site) >= {"long.txt.etag", "long.txt.gz.etag"}
-    expected = f"{sha256(content).hexdigest()} {2 * INLINE_BYTES}\n"
-    assert (site / "long.txt.etag").read_text() == expected
-    assert run(site, "--etags", "--codings", "gzip")[1].startswith("0 made, 5 up to date")
-
-
 @pytest.mark.parametrize("check", [False, True])
 def test_prune(site: Path, check: bool) -> None:
     run(site)
@@ -137,7 +125,7 @@ def test_one_failure_does_not_keep_the_others_from_being_done(site: Path) -> Non
 
 
 def test_an_empty_site_is_done(tmp_path: Path) -> None:
-    assert run(tmp_path, "--prune", "--etags") == (0, "0 made, 0 up to date\n", "")
+    assert run(tmp_path, "--prune") == (0, "0 made, 0 up to date\n", "")
 
 
 @pytest.mark.parametrize(

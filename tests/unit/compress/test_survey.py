@@ -7,11 +7,8 @@ import pytest
 
 from ktlsserve.compress.codings import CODINGS
 from ktlsserve.compress.siblings import SiblingTask
-from ktlsserve.compress.sidecars import SidecarTask
-from ktlsserve.compress.survey import RemovalTask, Survey, survey_orphans, survey_siblings, survey_sidecars
+from ktlsserve.compress.survey import RemovalTask, Survey, survey_orphans, survey_siblings
 from ktlsserve.compress.task import Outcome, Result
-from ktlsserve.files.content_etag import INLINE_BYTES
-from ktlsserve.files.etag_sidecar import pack_sidecar
 from ktlsserve.files.mime import MimeTable
 
 BR, ZSTD, GZIP = CODINGS
@@ -135,23 +132,6 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
     assert paths(tmp_path, siblings(tmp_path)) == {name + ".br", name + ".gz"}
 
 
-def test_long_files_lack_sidecars(tmp_path: Path) -> None:
-    put(tmp_path / "long.mp4", INLINE_BYTES + 1)
-    put(tmp_path / "short.mp4", INLINE_BYTES)
-    put(tmp_path / "has.mp4", INLINE_BYTES + 1)
-    put(tmp_path / "has.mp4.etag", 72)
-    put(tmp_path / "old.js.br", INLINE_BYTES + 1)
-    put(tmp_path / "old.js.br.etag", 72, TIME_NS - 1)
-    put(tmp_path / "odd.etag", INLINE_BYTES + 1)
-    (tmp_path / "link.mp4").symlink_to("long.mp4")
-    survey = survey_sidecars(tmp_path)
-    assert survey.fresh == 1
-    assert sorted(survey.tasks, key=lambda task: task.path) == [
-        SidecarTask(tmp_path / "long.mp4", INLINE_BYTES + 1, exists=False),
-        SidecarTask(tmp_path / "old.js.br", INLINE_BYTES + 1, exists=True),
-    ]
-
-
 def orphans(root: Path) -> set[str]:
     return paths(root, survey_orphans(root, TYPES))
 
@@ -197,31 +177,6 @@ def test_a_folder_is_an_original_too(tmp_path: Path) -> None:
 def test_links_are_never_orphans(tmp_path: Path) -> None:
     (tmp_path / "a.js.br").symlink_to("nowhere")
     assert orphans(tmp_path) == set()
-
-
-def test_sidecars_of_what_has_gone_are_orphans_if_they_are_sidecars(tmp_path: Path) -> None:
-    sidecar = pack_sidecar(b"ab" * 32, 5)
-    for name, content in (
-        ("gone.mp4.etag", sidecar),
-        ("other.mp4.etag", b"something else"),
-        ("long.mp4.etag", sidecar * 2),
-        ("here.mp4.etag", sidecar),
-        ("here.mp4", b"12345"),
-        ("gone.js.br", b"x"),
-        ("gone.js.br.etag", sidecar),
-    ):
-        (tmp_path / name).write_bytes(content)
-    assert orphans(tmp_path) == {"gone.mp4.etag", "gone.js.br", "gone.js.br.etag"}
-
-
-def test_a_sidecar_that_can_not_be_read_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_path: Path) -> bytes:
-        raise PermissionError(13, "Permission denied")
-
-    put(tmp_path / "gone.mp4.etag", 72)
-    monkeypatch.setattr(Path, "read_bytes", refuse)
-    survey = survey_orphans(tmp_path, TYPES)
-    assert (survey.tasks, [failure.message for failure in survey.failures]) == ([], ["Permission denied"])
 
 
 @pytest.mark.parametrize("dry", [False, True])

@@ -74,7 +74,7 @@ def test_a_redirect_has_listeners_of_its_own() -> None:
         ('[[site]]\nnames = ["a"]\nalt_svc = "a\\r\\nb"', "site[0].alt_svc", "Alt-Svc"),
         ('[[site]]\nnames = ["a"]\nerror_pages = { 200 = "/a" }', "site[0].error_pages.200", "one of the statuses"),
         ('[[site]]\nnames = ["a"]\nerror_pages = { 404 = "a" }', "site[0].error_pages.404", "a slash first"),
-        ('[[site]]\nnames = ["a"]\nlisting = true', "site[0].listing", "unknown key"),
+        ('[[site]]\nnames = ["a"]\ndirectory_index = true', "site[0].directory_index", "unknown key"),
         ('[[site]]\nnames = ["a"]\n[[site]]\nnames = ["b", "A"]', "site[1].names[1]", "another site's name"),
         (
             '[[site]]\nnames = ["a"]\n[[site]]\nnames = ["b"]\n[[site.rule]]\npath = "/"\ncache_control = 3',

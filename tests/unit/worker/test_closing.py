@@ -211,6 +211,15 @@ def test_a_peer_that_is_gone_already_is_not_waited_for(bench: Bench) -> None:
     assert state_of(conn) is State.CLOSED
 
 
+def test_a_peer_that_resets_while_we_linger_is_left(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    client, conn = begin(bench, ScriptedSender())
+    bench.until(lambda: conn.state is State.LINGERING)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    client.close()
+    bench.until(lambda: conn.state is State.CLOSED)
+    assert caplog.records == []
+
+
 def test_only_who_can_send_closes_in_order(bench: Bench) -> None:
     bench.connect()
     conn = bench.only()

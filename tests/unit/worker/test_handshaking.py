@@ -22,7 +22,7 @@ from ktlsserve.worker.senders import OpensslSender
 from ktlsserve.worker.service import TlsService
 from ktlsserve.worker.states import State
 from tests.support.tls_client import MemoryClient, Wishes
-from tests.support.tls_server import chain, common_context, new_context
+from tests.support.tls_server import chain, common_context, new_context, new_handshake
 from tests.support.worker_bench import USERSPACE, Bench, Reset
 
 GET = b"GET /hello.txt HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -86,17 +86,19 @@ def test_the_log_tells_what_was_agreed_on(bench: Bench, caplog: pytest.LogCaptur
     assert line in [record.message for record in caplog.records]
 
 
-def test_a_hello_in_many_small_records_takes_several_turns(bench: Bench) -> None:
-    client, tls = bench.connect(), MemoryClient()
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_hello_in_many_small_records_takes_several_turns(exact: bool, bench: Bench) -> None:
+    client, tls = bench.connect(), MemoryClient(Wishes(version=TlsVersion.TLS1_3))
+    conn = bench.only()
+    conn.handshake = new_handshake(exact=exact)
     body = tls.data_to_send()[5:]
-    records = [b"\x16\x03\x01\x00\x0a" + body[start : start + 10] for start in range(0, len(body) - 10, 10)]
-    rest = body[len(records) * 10 :]
-    assert len(records) > handshaking._READS_A_TURN
-    for record in (*records, b"\x16\x03\x01" + len(rest).to_bytes(2, "big") + rest):
-        bench.send_all(client, record)
-        bench.settle()
+    pieces = [body[start : start + 10] for start in range(0, len(body), 10)]
+    # Exact reading takes two reads for each record.
+    assert 2 * len(pieces) > handshaking._READS_A_TURN
+    bench.send_all(client, b"".join(b"\x16\x03\x01" + len(piece).to_bytes(2, "big") + piece for piece in pieces))
+    bench.settle()
     tls.receive_data(bench.read(client, count=200))
-    assert bench.only().state is State.HANDSHAKE
+    assert conn.state is State.HANDSHAKE
     bench.shake_hands(client, tls)
     assert bench.only().state is State.HEAD
 
@@ -112,6 +114,8 @@ def test_a_flight_that_finds_no_room_is_sent_on_later(folder: Path) -> None:
         bench.send_all(client, tls.data_to_send())
         bench.settle()
         assert len(conn.handshake_output) > 10_000
+        # Asked again too early, it waits on.
+        assert not handshaking._send_output(bench.worker, conn)
         # OpenSSL's client takes no message beyond 100 KiB: it is the flight that counts here.
         flight = bench.read(client, count=len(conn.handshake_output) + 1000)
         assert flight[0] == 22
@@ -256,6 +260,25 @@ def test_nothing_can_be_sent_before_the_hand_over(bench: Bench) -> None:
     bench.send_all(client, tls.data_to_send())
     bench.settle()
     assert (conn.sender, conn.receiver) == (None, None)
+
+
+def test_an_unfinished_handshake_is_not_handed_over(bench: Bench) -> None:
+    bench.connect()
+    conn = bench.only()
+    assert conn.handshake is not None
+    with pytest.raises(RuntimeError, match="isn't finished"):
+        handshaking._finish(bench.worker, conn, conn.handshake)
+
+
+def test_an_alert_that_can_not_be_sent_is_no_matter(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    client = bench.connect()
+    conn = bench.only()
+    # Our side is shut already, as after an error that the kernel has noticed first.
+    conn.sock.shutdown(socket.SHUT_WR)
+    with caplog.at_level(logging.DEBUG):
+        bench.send_all(client, b"GET / HTTP/1.1\r\n\r\n")
+        bench.until(lambda: "no alert sent: [Errno 32] Broken pipe" in caplog.text)
+    assert "bug" not in caplog.text
 
 
 def test_a_connection_without_its_handshake_is_a_bug(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:

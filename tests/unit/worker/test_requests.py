@@ -13,6 +13,8 @@ import pytest
 
 from ktlsserve.config import Config, Http, Limits
 from ktlsserve.errors import KeyUpdateUnsupported, PeerViolation, RxKeyError
+from ktlsserve.http1.reply import Reply
+from ktlsserve.http1.request import Request
 from ktlsserve.worker import requests
 from ktlsserve.worker.connection import Timeout
 from ktlsserve.worker.receivers import SocketReceiver
@@ -129,6 +131,24 @@ def test_a_changed_file_is_served_as_it_is(bench: Bench, folder: Path) -> None:
     (folder / "hello.txt").write_bytes(b"changed")
     bench.send_all(client, get())
     assert bench.read(client, until=b"changed")
+
+
+def test_a_reply_whose_files_became_doubtful_while_it_was_made_is_not_kept(bench: Bench) -> None:
+    client = bench.connect()
+    conn = bench.only()
+    front = conn.front
+
+    def doubt(request: Request, now_s: int) -> Reply:
+        reply = front.answer(request, now_s)
+        bench.worker.files.epoch += 1
+        return reply
+
+    conn.front = replace(front, answer=doubt)
+    ask(bench, client)
+    assert front.memo.find(get(), bench.worker.now_s) is None
+    conn.front = front
+    ask(bench, client)
+    assert front.memo.find(get(), bench.worker.now_s) is not None
 
 
 # Bodies.

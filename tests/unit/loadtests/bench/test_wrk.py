@@ -38,7 +38,12 @@ def test_a_run_with_an_error_is_no_figure(error: str) -> None:
         parse(output(**{error: 3}), 1024)
 
 
-@pytest.mark.parametrize("missing", ["requests", "duration_us"])
+def test_a_large_file_under_way_counts_by_its_bytes() -> None:
+    load = parse(output(requests=0, bytes=1 << 26), 1 << 26)
+    assert (load.requests, load.bytes) == (0, 1 << 26)
+
+
+@pytest.mark.parametrize("missing", ["bytes", "duration_us"])
 def test_a_run_without_answers_is_no_figure(missing: str) -> None:
     with pytest.raises(RunFailed, match="saw no answer"):
         parse(output(**{missing: 0}), 1024)
