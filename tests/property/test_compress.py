@@ -44,7 +44,7 @@ def test_no_bytes_are_too_damaged_to_be_told(coding: Coding, data: bytes, conten
     assert holds(coding, reader(data), reader(content)) in (False, True)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(files=st.dictionaries(NAMES, st.tuples(CONTENT, st.integers(1, 3)), max_size=8))
 def test_after_a_run_each_sibling_is_its_original(files: dict[str, tuple[bytes, int]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

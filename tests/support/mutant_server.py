@@ -6,6 +6,7 @@ asked. ``control`` changes nothing: it shows that it is the mutation that a test
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from ktlsserve.tls.crypto_info import TrafficKeys
 from ktlsserve.worker import closing, kernel_keys
 from ktlsserve.worker.connection import Connection
 from ktlsserve.worker.loop import Worker
+from ktlsserve.worker.states import State
 
 _REC_SEQ_BYTES = 8
 
@@ -99,14 +101,14 @@ def _no_sending_key() -> None:
 
 
 def _no_wait() -> None:
-    """Shut the connection as soon as the kernel has taken close_notify, whatever TCP has yet to send."""
-    check_flushed = closing.check_flushed
+    """Close as one would a plain connection: close_notify if there is room for it, then the shutdown."""
 
     def check(worker: Worker, conn: Connection) -> None:
-        if conn.flush_checks < 0:
-            check_flushed(worker, conn)
-        else:
-            closing.linger(worker, conn)
+        assert conn.sender is not None
+        with contextlib.suppress(BlockingIOError):
+            conn.sender.send_close_notify()
+        conn.move(State.NOTIFIED)
+        closing.linger(worker, conn)
 
     _replace(closing, "check_flushed", check)
 

@@ -13,6 +13,7 @@ from OpenSSL import SSL
 
 from ktlsserve.config import Config
 from ktlsserve.errors import TxKeyError, UlpError
+from ktlsserve.tls.context import CapturedSecrets
 from ktlsserve.tls.suites import TlsVersion
 from ktlsserve.worker import handover, handshaking
 from ktlsserve.worker.connection import Timeout
@@ -84,6 +85,22 @@ def test_the_log_tells_what_was_agreed_on(bench: Bench, caplog: pytest.LogCaptur
         bench.shake_hands(client, tls)
     line = f"{peer}: TLS 1.3 TLS_AES_128_GCM_SHA256 X25519MLKEM768 resumed=False tls=userspace"
     assert line in [record.message for record in caplog.records]
+
+
+def test_the_log_tells_no_secret(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        client, tls = bench.connect(), MemoryClient(Wishes(version=TlsVersion.TLS1_3))
+        conn = bench.only()
+        assert conn.handshake is not None
+        captured: CapturedSecrets = conn.handshake.connection.get_app_data()
+        bench.shake_hands(client, tls)
+        bench.send_all(client, tls.send(GET))
+        bench.read_tls(client, tls, until=b"world\n")
+    assert len(caplog.records) > 0
+    for secret in (captured.client, captured.server):
+        assert secret is not None
+        assert secret.hex() not in caplog.text.lower()
+        assert repr(secret)[2:-1] not in caplog.text
 
 
 @pytest.mark.parametrize("exact", [True, False])
