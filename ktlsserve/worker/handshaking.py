@@ -121,4 +121,6 @@ def _finish(worker: Worker, conn: Connection, handshake: Handshake) -> None:
     worker.handshake_ended(conn)
     worker.deadlines.set(conn, Timeout.HEAD, worker.now_s)
     if halves.receiver.buffered:
+        # A request may have come with the client's Finished, later than this turn began, and after a file was changed.
+        worker.files.take_notices()
         receive_held(worker, conn)

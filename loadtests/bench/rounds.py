@@ -83,6 +83,7 @@ def _measure(case: Case, server: Server, number: int, tools: Tools) -> Sample:
     name = server.peer.name
     try:
         result = case.measure(server, tools)
-    except RunFailed as error:
+    except (RunFailed, OSError) as error:
+        # OSError: a process that was looked at has gone.
         return Sample(case.name, name, number, problem=str(error))
     return Sample(case.name, name, number, result.values, detail=result.detail)

@@ -6,7 +6,9 @@ each epoll_wait and a request seems to need fewer calls than it does: the report
 
 from __future__ import annotations
 
+import os
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -15,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 from loadtests.bench.errors import RunFailed
 
@@ -58,14 +60,9 @@ def counter(pids: Sequence[int], folder: Path) -> Iterator[Counter]:
     """Count the system calls that the processes make inside the block; raises RunFailed where nobody can."""
     found = Counter(_program(), folder / "syscalls.txt")
     found.report.unlink(missing_ok=True)
-    listed = [str(pid) for pid in pids]
-    if found.program == "perf":
-        command = ["perf", "stat", "-x,", "-o", str(found.report), "-e", "syscalls:sys_enter_*", "-p", ",".join(listed)]
-    else:
-        command = ["strace", "-c", "-f", "-o", str(found.report), *(part for pid in listed for part in ("-p", pid))]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    start = _start_perf if found.program == "perf" else _start_strace
+    process = start(pids, found.report)
     try:
-        _wait_until_it_counts(process, found, pids)
         yield found
         process.send_signal(signal.SIGINT)
         process.wait(_LIMIT_S)
@@ -88,24 +85,50 @@ def _program() -> str:
     raise RunFailed("neither perf may count system calls here nor is strace installed: apt-get install strace")
 
 
-def _wait_until_it_counts(process: subprocess.Popen[bytes], counter: Counter, pids: Sequence[int]) -> None:
+def _start_perf(pids: Sequence[int], report: Path) -> subprocess.Popen[bytes]:
+    """Start perf with its counters stopped (-D -1), have it start them, and return once it says that it has."""
+    own_orders, orders = os.pipe()
+    answers, own_answers = os.pipe()
+    command = ["perf", "stat", "-x,", "-o", str(report), "-e", "syscalls:sys_enter_*", "-p", ",".join(map(str, pids))]
+    command += ["-D", "-1", "--control", f"fd:{own_orders},{own_answers}"]
+    try:
+        process = _start(command, (own_orders, own_answers))
+        os.close(own_answers)
+        own_answers = -1
+        os.write(orders, b"enable\n")
+        ready = select.select([answers], [], [], _LIMIT_S)[0]
+        if not ready or b"ack" not in os.read(answers, 64):
+            _give_up(process, "perf")
+    finally:
+        for fd in (own_orders, orders, answers, own_answers):
+            if fd >= 0:
+                os.close(fd)
+    return process
+
+
+def _start_strace(pids: Sequence[int], report: Path) -> subprocess.Popen[bytes]:
+    """Start strace, and return once it traces all processes."""
+    command = ["strace", "-c", "-f", "-o", str(report), *(part for pid in pids for part in ("-p", str(pid)))]
+    process = _start(command, ())
     give_up_s = time.monotonic() + _LIMIT_S
-    while not _counts(process, counter, pids):
+    while any(_tracer(pid) != process.pid for pid in pids):
         if process.poll() is not None or time.monotonic() > give_up_s:
-            raise RunFailed(f"{counter.program} could not attach to the server")
+            _give_up(process, "strace")
         time.sleep(_POLL_S)
+    return process
 
 
-def _counts(process: subprocess.Popen[bytes], counter: Counter, pids: Sequence[int]) -> bool:
-    if counter.program == "strace":
-        return all(_tracer(pid) == process.pid for pid in pids)
-    # perf writes its report at the end only, and opens events for each process before it enables any: once it sleeps
-    # with them open it counts.
-    state = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0]
-    links = [str(link.readlink()) for link in Path(f"/proc/{process.pid}/fd").iterdir() if link.is_symlink()]
-    return state == "S" and any("perf_event" in link for link in links)
+def _start(command: Sequence[str], descriptors: Sequence[int]) -> subprocess.Popen[bytes]:
+    null = subprocess.DEVNULL
+    return subprocess.Popen(command, stdin=null, stdout=null, stderr=null, pass_fds=descriptors)
+
+
+def _give_up(process: subprocess.Popen[bytes], program: str) -> NoReturn:
+    process.kill()
+    process.wait()
+    raise RunFailed(f"{program} could not attach to the server")
 
 
 def _tracer(pid: int) -> int:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("TracerPid:"))

@@ -34,6 +34,7 @@ MAX_HANDSHAKE_BYTES = 64 * KIB
 # What a worker may grow by while all of these tests run: a handshake that isn't given back would take 50 KiB.
 MOST_GROWTH_BYTES = 16 * MIB
 # Short, because what is waited for is that they pass; the handshake's isn't, or a busy machine would miss it.
+IDLE_S = 5.0
 CLOSE_S = 0.5
 HANDSHAKE_S = 0.5
 STRINGS, CONNECTIONS = 10_000, 200
@@ -48,6 +49,8 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         "tls.max_handshake_bytes": MAX_HANDSHAKE_BYTES,
         "timeouts.handshake_s": LIMIT_S,
         "timeouts.head_s": LIMIT_S,
+        # Where the kernel stops reading without a word, this is what ends the connection.
+        "timeouts.idle_s": IDLE_S,
         "timeouts.close_s": CLOSE_S,
         # Failed handshakes are told at level info: ten thousand lines of debugging would only take time.
         "log.level": "info",
@@ -110,7 +113,11 @@ def offer(server: Server, data: bytes) -> tuple[bytes, End | None]:
 
 
 def test_plain_http_is_told_so(server: Server) -> None:
-    answer, end = offer(server, request("/file"))
+    # Without a FIN at once: the kernel gives its TLS only to connections that are open both ways.
+    with Wire(server.address) as wire:
+        wire.send(request("/file"))
+        answer = wire.read_to_end()
+        end = wire.end
     assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert answer.endswith(b"This port speaks HTTPS: use https:// in the address.\n")
     assert end is End.FIN
