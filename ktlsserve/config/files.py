@@ -31,10 +31,10 @@ class Files:
         ),
     )
     listed_entries: int = field(
-        default=10_000,
+        default=2000,
         metadata=setting(
             WholeNumber(1, 1_000_000),
-            "Most entries of a folder that a listing shows; it says so when there are more. Each takes some "
+            "Most entries of a folder that a listing shows; it says so when there are more. Each takes some ten "
             "microseconds, during which the worker does nothing else.",
         ),
     )

@@ -19,6 +19,7 @@ from ktlsserve.config import Config
 from ktlsserve.config.file import reload_config
 from ktlsserve.cpus import usable_cpus
 from ktlsserve.errors import EXIT_OK, EXIT_STARTUP, KtlsServeError, StartupError
+from ktlsserve.observe.logs import configure_logs
 from ktlsserve.supervisor.assembly import assemble
 from ktlsserve.supervisor.generation import Generation, WorkerProcess
 from ktlsserve.supervisor.listeners import Listener, bind_all
@@ -91,6 +92,8 @@ class Supervisor:
             for listener in new:
                 listener.sock.close()
             raise
+        # Before the fork: the workers log as their configuration says.
+        configure_logs(config.log.level, config.log.format)
         wanted = usable_cpus() if config.server.workers == "auto" else config.server.workers
         # What exists now is shared with the workers for good: collecting it would only copy its pages.
         gc.freeze()
@@ -247,6 +250,7 @@ class Supervisor:
             logger.error("the server can't start: %s", reason)
             self._exit_status = EXIT_STARTUP
         else:
+            configure_logs(self._config.log.level, self._config.log.format)
             logger.error("reload failed, the old workers go on: %s", reason)
 
     def _lacking(self) -> bool:

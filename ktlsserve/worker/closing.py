@@ -23,6 +23,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from ktlsserve.errors import HandoverError
+from ktlsserve.kernel.ktls import unsent_bytes
 from ktlsserve.worker.connection import Connection, Timeout
 from ktlsserve.worker.states import State
 
@@ -92,9 +93,25 @@ def linger(worker: Worker, conn: Connection) -> None:
         logger.debug("%s: gone before the shutdown: %s", conn.peer, error)
         close(worker, conn)
         return
+    conn.unsent_bytes = -1
     worker.deadlines.set(conn, Timeout.CLOSE, worker.now_s)
     worker.watch(conn, select.EPOLLIN)
     discard_input(worker, conn)
+
+
+def time_out_close(worker: Worker, conn: Connection) -> None:
+    """End a connection that has had its time to close; while its client still takes bytes, it has its time anew.
+
+    Where TCP delivers what it took even after shutdown, a slow client may be far from the end of its reply when the
+    sending side is shut: what is unsent then is first looked at here.
+    """
+    unsent = unsent_bytes(conn.sock)
+    # Our FIN counts as one.
+    if conn.state is State.LINGERING and unsent > 1 and (conn.unsent_bytes < 0 or unsent < conn.unsent_bytes):
+        conn.unsent_bytes = unsent
+        worker.deadlines.set(conn, Timeout.CLOSE, worker.now_s)
+        return
+    abort(worker, conn)
 
 
 def discard_input(worker: Worker, conn: Connection) -> None:

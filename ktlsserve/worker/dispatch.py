@@ -49,5 +49,7 @@ def on_timeout(worker: Worker, conn: Connection, kind: Timeout) -> None:
         closing.begin_close(worker, conn)
     elif kind is Timeout.SEND:
         sending.time_out_send(worker, conn)
+    elif kind is Timeout.CLOSE:
+        closing.time_out_close(worker, conn)
     else:
         closing.abort(worker, conn)

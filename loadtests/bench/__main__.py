@@ -7,11 +7,11 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from loadtests.bench import guest, machine, procfs, rounds
-from loadtests.bench.cases import Tools
+from loadtests.bench.cases import Case, Tools
 from loadtests.bench.certificate import make_certificate
 from loadtests.bench.comparing import compare
 from loadtests.bench.errors import SetupError
@@ -44,72 +44,77 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _bench(options: Options, command: str) -> int:
-    peers = choose_peers(options.peers, quick=options.quick)
-    absent = [f"{peer.name}: {reason}" for peer in peers if (reason := peer.missing())]
-    present = [peer for peer in peers if not peer.missing()]
-    plan = rounds.Plan(
-        choose_cases(options.workloads, quick=options.quick, every=options.every), present, options.rounds
-    )
+    chosen = choose_peers(options.peers, quick=options.quick)
+    cases = choose_cases(options.workloads, quick=options.quick, every=options.every)
     if options.listing:
-        print("\n".join([*(f"case {case.name}" for case in plan.cases), *(f"peer {peer.name}" for peer in peers)]))
+        print("\n".join([*(f"case {case.name}" for case in cases), *(f"peer {peer.name}" for peer in chosen)]))
         return 0
-    processors = choose_here()
-    if options.kernel == "guest":
-        plan = rounds.Plan([], present, 0)
-    else:
-        _require_tools()
-        plan = _without_kernel_tls(plan, absent)
+    absent: list[str] = []
+    plan = _plan_here(cases, chosen, options, absent)
     for reason in absent:
         print(f"bench: not measured: {reason}", file=sys.stderr)
-    samples = _measure(plan, options, processors)
-    figures = compare(samples, {**{peer.name: peer.references for peer in PEERS}, **guest.REFERENCES})
-    facts = machine.describe(processors)
-    report = Report(command, facts, _versions(present), absent, samples, figures, judge(figures))
-    print(render(report))
-    for path in save(report, options.out):
-        print(path, file=sys.stderr)
-    return 0
-
-
-def _measure(plan: rounds.Plan, options: Options, processors: Processors) -> list[Sample]:
+    processors = choose_here()
     samples: list[Sample] = []
+    status = 0
+    try:
+        for sample in _measure(plan, options, processors):
+            samples.append(sample)  # noqa: PERF402 - those before an interruption are kept
+    except (KeyboardInterrupt, SetupError) as error:
+        # What was measured until then took its time, and is worth a report.
+        status = 130 if isinstance(error, KeyboardInterrupt) else 2
+        absent.append(f"the rest: {error or 'interrupted'}")
+        print(f"bench: error: {absent[-1]}", file=sys.stderr)
+    if samples:
+        _report(samples, absent, options, command, processors)
+    return status
+
+
+def _plan_here(cases: Sequence[Case], chosen: Sequence[Peer], options: Options, absent: list[str]) -> rounds.Plan:
+    """Plan what this machine can do; add to ``absent`` what it can't."""
+    if options.kernel == "guest":
+        return rounds.Plan([], [], 0)
+    procfs.require_schedstat()
+    for program, cure in _TOOLS.items():
+        if shutil.which(program) is None:
+            raise SetupError(f"{program} isn't installed: {cure}")
+    absent += [f"{peer.name}: {reason}" for peer in chosen if (reason := peer.missing())]
+    reason = machine.no_kernel_tls() if any(case.mode is Mode.KERNEL for case in cases) else ""
+    if reason:
+        absent.append(f"TLS by the kernel: {reason}")
+        cases = [case for case in cases if case.mode is not Mode.KERNEL]
+    return rounds.Plan(cases, [peer for peer in chosen if not peer.missing()], options.rounds)
+
+
+def _measure(plan: rounds.Plan, options: Options, processors: Processors) -> Iterator[Sample]:
     in_guest = options.kernel != "host"
     steps = plan.steps() + (guest.steps(_GUEST_ROUNDS) if in_guest else 0)
     with progress(steps) as shown:
         if plan.cases:
-            samples += _measure_here(plan, options, processors, shown)
+            yield from _measure_here(plan, options, processors, shown)
         if in_guest:
-            samples += guest.run(_GUEST_ROUNDS, shown)
-    return samples
+            yield from guest.run(_GUEST_ROUNDS, shown)
 
 
-def _measure_here(plan: rounds.Plan, options: Options, processors: Processors, shown: Progress) -> list[Sample]:
+def _measure_here(plan: rounds.Plan, options: Options, processors: Processors, shown: Progress) -> Iterator[Sample]:
     with tempfile.TemporaryDirectory(prefix="ktlsserve-bench-") as name:
         folder = Path(name)
         ground = rounds.Ground(folder / "tree", folder / "server.pem", Tools(processors, options.duration_s, folder))
         make_tree(ground.tree)
         make_certificate(ground.pem)
-        return list(rounds.run(plan, ground, shown))
+        yield from rounds.run(plan, ground, shown)
 
 
-def _require_tools() -> None:
-    procfs.require_schedstat()
-    for program, cure in _TOOLS.items():
-        if shutil.which(program) is None:
-            raise SetupError(f"{program} isn't installed: {cure}")
-
-
-def _without_kernel_tls(plan: rounds.Plan, absent: list[str]) -> rounds.Plan:
-    """Leave out what this kernel can't do, and say so."""
-    reason = machine.no_kernel_tls() if any(case.mode is Mode.KERNEL for case in plan.cases) else ""
-    if not reason:
-        return plan
-    absent.append(f"TLS by the kernel: {reason}")
-    return rounds.Plan([case for case in plan.cases if case.mode is not Mode.KERNEL], plan.peers, plan.rounds)
-
-
-def _versions(peers: Sequence[Peer]) -> dict[str, str]:
-    return {peer.name: peer.version() for peer in peers}
+def _report(
+    samples: Sequence[Sample], absent: Sequence[str], options: Options, command: str, processors: Processors
+) -> None:
+    references = {peer.name: peer.references for peer in PEERS} | guest.REFERENCES
+    figures = compare(samples, references)
+    measured = {sample.peer for sample in samples}
+    versions = {peer.name: peer.version() for peer in PEERS if peer.name in measured and not peer.missing()}
+    report = Report(command, machine.describe(processors), versions, absent, samples, figures, judge(figures))
+    print(render(report))
+    for path in save(report, options.out):
+        print(path, file=sys.stderr)
 
 
 if __name__ == "__main__":

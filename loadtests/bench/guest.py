@@ -12,6 +12,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 
 from loadtests.bench.errors import SetupError
@@ -23,6 +24,8 @@ from loadtests.bench.samples import Sample, sample_from_json
 # Besides those of the peers everywhere: what the kernel saves is told by the userspace of the reference.
 REFERENCES = {"ktlsserve": ("nginx", "nginx-userspace"), "nginx-userspace": ("nginx",)}
 _LIMIT_S = 900
+# With the wait for other guests to end.
+_PATIENCE_S = 3600.0
 _ICOUNT = "-icount shift=0,sleep=off"
 
 
@@ -40,6 +43,8 @@ def run(rounds: int, progress: Progress) -> Iterator[Sample]:
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=CHECKOUT
     ) as process:
+        patience = threading.Timer(_PATIENCE_S, process.send_signal, [signal.SIGINT])
+        patience.start()
         try:
             for line in process.stdout or ():
                 if line.startswith(MARK):
@@ -49,6 +54,7 @@ def run(rounds: int, progress: Progress) -> Iterator[Sample]:
                 else:
                     said.append(line)
         finally:
+            patience.cancel()
             # Not SIGTERM: the guest's keeper ends the guest when it is interrupted.
             process.send_signal(signal.SIGINT)
     if process.returncode != 0:

@@ -5,6 +5,7 @@ One server for each mistake; every version and cipher with each.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -21,11 +22,11 @@ from tests.support.wire import End, Wire, request
 
 CONTENT = b"what is in the file\n" * 1000
 # No record that the server sends authenticates.
-SPOILT_SENDING = ("sending number too high", "sending number 0", "directions swapped", "salt and iv swapped")
+SPOILT_SENDING = ("sending number too high", "sending number 0", "salt and iv swapped")
 # The server can't read what the client sends.
-SPOILT_RECEIVING = "receiving number too high"
+SPOILT_RECEIVING = ("receiving number too high", "directions swapped")
 IN_CLEAR = "no sending key"
-SERVERS = ("control", *SPOILT_SENDING, SPOILT_RECEIVING, IN_CLEAR)
+SERVERS = ("control", *SPOILT_SENDING, *SPOILT_RECEIVING, IN_CLEAR)
 # More than processors would only make each of them slow to start.
 AT_ONCE = 2
 # The server's certificate is ECDSA.
@@ -83,12 +84,13 @@ def test_the_launcher_itself_spoils_nothing(servers: dict[str, Server], suite: S
 def test_what_is_sent_wrongly_does_not_authenticate(servers: dict[str, Server], name: str, suite: Suite) -> None:
     with pytest.raises(SSL.Error) as failure:
         fetch(servers[name], suite)
-    assert describe_openssl_error(failure.value) == "decryption failed or bad record mac"
+    assert "decryption failed or bad record mac" in describe_openssl_error(failure.value)
 
 
 @suites
-def test_what_is_received_wrongly_is_not_answered(servers: dict[str, Server], suite: Suite) -> None:
-    server = servers[SPOILT_RECEIVING]
+@pytest.mark.parametrize("name", SPOILT_RECEIVING)
+def test_what_is_received_wrongly_is_not_answered(servers: dict[str, Server], name: str, suite: Suite) -> None:
+    server = servers[name]
     mark = server.log_mark()
     received, end = fetch(server, suite)
     assert received == b""
@@ -100,4 +102,4 @@ def test_what_is_received_wrongly_is_not_answered(servers: dict[str, Server], su
 def test_what_is_sent_in_clear_is_no_record(servers: dict[str, Server], suite: Suite) -> None:
     with pytest.raises(SSL.Error) as failure:
         fetch(servers[IN_CLEAR], suite)
-    assert describe_openssl_error(failure.value) == "wrong version number"
+    assert re.search("wrong version number|bad record type", describe_openssl_error(failure.value))

@@ -106,17 +106,17 @@ def test_a_reader_that_is_slow_and_steady_is_not_given_up(impatient: Server) -> 
 
 
 @pytest.mark.parametrize("way", ["RST", "FIN"])
-def test_a_client_that_vanishes_leaves_nothing_behind(server: Server, way: str) -> None:
-    sockets, keys = server.sockets(), read_counters()["TlsCurrTxSw"]
-    client = connect(server, receive_buffer_bytes=TINY_BUFFER_BYTES)
+def test_a_client_that_vanishes_leaves_nothing_behind(impatient: Server, way: str) -> None:
+    sockets, keys = impatient.sockets(), read_counters()["TlsCurrTxSw"]
+    client = connect(impatient, receive_buffer_bytes=TINY_BUFFER_BYTES)
     try:
         begin_download(client, f"/{LARGE_BYTES}.bin")
-        assert server.sockets() == sockets + 1
+        assert impatient.sockets() == sockets + 1
         if way == "RST":
             client.reset()
         else:
             client.sock.shutdown(2)
-        wait_until(lambda: server.sockets() == sockets, "the connection's descriptor is gone")
+        wait_until(lambda: impatient.sockets() == sockets, "the connection's descriptor is gone")
         wait_until(lambda: read_counters()["TlsCurrTxSw"] == keys, "the kernel's keys are gone")
     finally:
         client.close()

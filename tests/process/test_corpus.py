@@ -55,6 +55,16 @@ def test_userspace_tls(userspace: Dial, reference: dict[str, Outcome], split: st
     assert outcomes == reference
 
 
+@pytest.mark.parametrize("tls", ["off", "userspace"])
+def test_compressed_siblings(tmp_path: Path, tree: Path, tls: str) -> None:
+    cases = replay.precompressed_cases()
+    assert len(cases) >= 16
+    with Server(tmp_path, tree, tls=tls, settings={**replay.SETTINGS, **replay.PRECOMPRESSED}) as server:
+        # The second time they come out of the memo.
+        for _ in range(2):
+            assert problems_of(replay_corpus(dialer(server), replay.whole, cases)) == []
+
+
 def test_userspace_tls_with_a_record_for_each_byte(userspace: Dial, reference: dict[str, Outcome]) -> None:
     cases = [case for case in disk_cases() if len(case.send) <= LONGEST_BY_RECORDS_BYTES]
     outcomes = replay_corpus(userspace, replay.byte_by_byte, cases)

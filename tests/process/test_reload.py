@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import ssl
 import subprocess
@@ -108,6 +109,23 @@ def test_no_connection_is_lost_while_it_reloads(tmp_path: Path, root: Path, tls:
                     assert (response.status, response.body) == (200, HELLO)
                     assert wire.read_to_end() == b""
                     assert wire.end is wire.orderly
+
+
+def test_the_log_follows(tmp_path: Path, root: Path) -> None:
+    def complaint(server: Server) -> str:
+        """Return what is logged of a bad request, if anything is."""
+        mark = server.log_mark()
+        with dialer(server)() as wire:
+            wire.send(b"\x00\r\n\r\n")
+            assert wire.responses(1)[0].status == 400
+            return server.log()[mark:]
+
+    with Server(tmp_path / "server", root, tls="off", settings={"log.level": "info"}) as server:
+        assert complaint(server) == ""
+        server.configure({"log.level": "debug", "log.format": "json"})
+        reload_server(server)
+        wait_until(lambda: len(server.worker_pids()) == 1, "the end of the old worker")
+        assert json.loads(complaint(server))["level"] == "debug"
 
 
 def test_a_new_certificate(tmp_path: Path, root: Path) -> None:

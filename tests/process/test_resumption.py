@@ -48,15 +48,17 @@ def context_of(server: Server, version: ssl.TLSVersion) -> ssl.SSLContext:
 
 
 @pytest.mark.parametrize("version", VERSIONS, ids=["1.2", "1.3"])
-def test_every_worker_resumes_a_session_of_one(server: Server, version: ssl.TLSVersion) -> None:
+def test_another_worker_resumes_the_session_of_one(server: Server, version: ssl.TLSVersion) -> None:
+    """Which of the idle workers the kernel wakes is up to it: it may pass one of three over again and again."""
     context = context_of(server, version)
-    _, session = connect(server, context, None)
+    origin, session = connect(server, context, None)
     resumed_by: set[int] = set()
     for _ in range(MOST_CONNECTIONS):
         resumed_by.add(connect(server, context, session)[0])
-        if len(resumed_by) == WORKERS:
+        if resumed_by - {origin}:
             break
-    assert resumed_by == set(server.worker_pids())
+    assert resumed_by - {origin}
+    assert resumed_by <= set(server.worker_pids())
 
 
 @pytest.mark.parametrize("version", VERSIONS, ids=["1.2", "1.3"])

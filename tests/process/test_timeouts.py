@@ -39,6 +39,8 @@ SETTINGS = {
 DRIP_S = 0.02
 # Beyond what the buffers of both sides can hold on loopback (net.ipv4.tcp_wmem allows the sender 4 MiB).
 LARGE_BYTES = 24 << 20
+# Less than the server's send buffer has room for.
+MEDIUM_BYTES = 1 << 20
 SMALL_BUFFER_BYTES = 16384
 
 
@@ -48,6 +50,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "hello.txt").write_bytes(FILES[b"hello.txt"])
     with (folder / "large.bin").open("wb") as file:
         file.truncate(LARGE_BYTES)
+    with (folder / "medium.bin").open("wb") as file:
+        file.truncate(MEDIUM_BYTES)
     return folder
 
 
@@ -174,6 +178,23 @@ def test_a_slow_reader_is_not_given_up(server: Server) -> None:
             data = wire.receive()
             assert data, f"ended with {wire.end} after {taken} bytes"
             taken += len(data)
+
+
+def test_a_slow_reader_of_a_last_reply_is_not_given_up(server: Server) -> None:
+    with dialer(server, receive_buffer_bytes=SMALL_BUFFER_BYTES)() as wire:
+        # All of it fits into the server's send buffer: as far as the worker can see it has been sent.
+        wire.send(request("/medium.bin", "Connection: close"))
+        taken = 0
+        until_s = time.monotonic() + 3 * CLOSE_S
+        while time.monotonic() < until_s:
+            data = wire.receive()
+            assert data, f"ended with {wire.end} after {taken} bytes"
+            taken += len(data)
+            time.sleep(CLOSE_S / 5)
+        assert taken < MEDIUM_BYTES
+        taken += len(wire.read_to_end())
+        assert wire.end is wire.orderly, f"ended with {wire.end} after {taken} bytes"
+        assert taken > MEDIUM_BYTES
 
 
 def test_a_client_that_never_closes_is_not_waited_for(server: Server, dial: Dial) -> None:

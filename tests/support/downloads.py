@@ -23,10 +23,10 @@ def make_download_root(folder: Path) -> Path:
     return folder
 
 
-def begin_download(server: Server, *fields: str, listener: int = 0) -> Wire:
+def begin_download(server: Server, path: str = "/large.bin") -> Wire:
     """Ask for the large file over a new connection, and wait for the beginning of the reply."""
-    wire = dialer(server, receive_buffer_bytes=SMALL_BUFFER_BYTES, listener=listener)()
-    wire.send(request("/large.bin", *fields))
+    wire = dialer(server, receive_buffer_bytes=SMALL_BUFFER_BYTES)()
+    wire.send(request(path))
     wire.await_beginning()
     return wire
 

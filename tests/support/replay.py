@@ -26,6 +26,8 @@ SETTINGS: Mapping[str, object] = {
     "log.level": "info",
 }
 
+PRECOMPRESSED: Mapping[str, object] = {"defaults.precompressed": ["zstd", "br", "gzip"]}
+
 _STEPS = (1, 2, 3, 7, 20, 100, 1000)
 
 Split = Callable[[Case], Iterable[bytes]]
@@ -42,6 +44,11 @@ class Outcome:
 def disk_cases() -> list[Case]:
     """Return the cases that a server with SETTINGS and files on a disk must satisfy."""
     return [case for case in load_cases() if case.needs in (None, "disk")]
+
+
+def precompressed_cases() -> list[Case]:
+    """Return the cases that a server with PRECOMPRESSED as well must satisfy."""
+    return [case for case in load_cases() if case.needs == "precompressed"]
 
 
 def whole(case: Case) -> Iterable[bytes]:

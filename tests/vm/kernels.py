@@ -6,6 +6,7 @@ is renamed at the very end, so a run that was interrupted leaves nothing that a 
 """
 
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -101,8 +102,8 @@ def provide_kernels(specs: Iterable[KernelSpec], cache: Path) -> list[Kernel]:
 
 
 def _fetch(specs: list[KernelSpec], cache: Path) -> None:
-    if os.uname().machine != "x86_64":
-        raise KernelError(f"the guests' kernels are Debian's for amd64, and this machine is {os.uname().machine}")
+    if platform.machine() != "x86_64":
+        raise KernelError(f"the guests' kernels are Debian's for amd64, and this machine is {platform.machine()}")
     apt_folder = cache / "apt-kernels"
     targets = private_apt.machine_targets(cache / "apt-machine")
     uri = apt_sources.debian_uri(targets, private_apt.machine_release())
@@ -119,7 +120,8 @@ def _fetch(specs: list[KernelSpec], cache: Path) -> None:
     for spec in specs:
         release = newest_release(spec, names)
         if release is None:
-            raise KernelError(f"Debian {spec.suite} has no kernel that {spec} takes")
+            below = "" if spec.below is None else f" and below {spec.below}"
+            raise KernelError(f"Debian {spec.suite} has no Linux from {spec.at_least} on{below}")
         print(f"fetching Linux {release} of Debian {spec.suite}", flush=True)
         partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
         packages = apt.download([package.format(release=release) for package in spec.packages], partial)

@@ -54,6 +54,8 @@ def test_comes_after():
     pass
 """
 
+KERNEL_LOG = "[1.0] WARNING: CPU: 0 PID: 1 at net/tls/tls_sw.c:1\n[2.0] warned: all is well\n"
+
 
 def host_guest(folder: Path, names: list[str], monkeypatch: pytest.MonkeyPatch) -> Guest:
     """A guest that is a process on the host: it dies as one does, and leaves the same files."""
@@ -63,6 +65,7 @@ def host_guest(folder: Path, names: list[str], monkeypatch: pytest.MonkeyPatch) 
     options = ["-p", "tests.vm.guest_plugin", f"--events-to={folder}/events", "--test-limit=0.5"]
     run = [sys.executable, "-m", "pytest", "-c", os.devnull, f"--rootdir={inside}", *options, *names]
     script = f'touch "$0/booted"; ln -s {folder}/events "$0/events"; cd {inside}; {shlex.join(run)} > "$0/output"'
+    script += f"; printf {shlex.quote(KERNEL_LOG)} > $0/kernel-log"
     monkeypatch.setenv("PYTHONPATH", str(CHECKOUT))
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setattr(guest, "_vng_command", lambda _kernel, exchange, _options: ["sh", "-c", script, str(exchange)])
@@ -84,10 +87,10 @@ class Outcomes:
 
     def __init__(self, config: pytest.Config, run: GuestRun) -> None:
         self._config = config
-        self._run = run
+        self.run = run
 
     def reports(self, test: str) -> list[pytest.TestReport]:
-        return list(reports_from_guest(stand_in(nodeid(test), self._config), self._run))
+        return list(reports_from_guest(stand_in(nodeid(test), self._config), self.run))
 
     def of(self, test: str) -> dict[str, str]:
         return {str(report.when): report.outcome for report in self.reports(test)}
@@ -163,6 +166,12 @@ def test_a_silent_guest_is_ended(run_tests: Callable[..., Outcomes], monkeypatch
     monkeypatch.setattr(guest_run, "_SILENCE_LIMIT_S", 0.0)
     outcomes = run_tests("test_comes_after")
     assert "was silent for" in outcomes.failure("test_comes_after")
+
+
+def test_what_the_kernel_complained_of_is_known_at_the_end(run_tests: Callable[..., Outcomes]) -> None:
+    outcomes = run_tests("test_passes")
+    assert outcomes.of("test_passes")["call"] == "passed"
+    assert outcomes.run.complaints() == ["[1.0] WARNING: CPU: 0 PID: 1 at net/tls/tls_sw.c:1"]
 
 
 def test_a_run_that_cannot_begin_fails_its_tests(run_tests: Callable[..., Outcomes]) -> None:

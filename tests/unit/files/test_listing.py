@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -145,13 +147,14 @@ def test_what_goes_while_it_is_listed_is_not_listed(tree: Path, root: Root, monk
     (tree / "b").touch()
     scandir = os.scandir
 
-    def remove_after_reading(fd: int) -> os._ScandirIterator[str]:
-        items = scandir(fd)
-        (tree / "a").unlink()
-        return items
+    @contextmanager
+    def remove_what_was_read(fd: int) -> Iterator[Iterator[os.DirEntry[str]]]:
+        with scandir(fd) as items:
+            read = list(items)
+            (tree / "a").unlink()
+            yield iter(read)
 
     file = root.open(b"")
-    # The names are in the iterator's buffer, or the directory is read without the one that has gone.
-    monkeypatch.setattr(os, "scandir", remove_after_reading)
+    monkeypatch.setattr(os, "scandir", remove_what_was_read)
     assert [entry.name for entry in FolderReader(root, 10).read(file, b"").entries] == [b"b"]
     file.release()
