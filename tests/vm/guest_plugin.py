@@ -1,7 +1,8 @@
 """The pytest plugin of the run inside a guest: writes what happens as JSON lines, each as soon as it happens.
 
-Loaded by `-p tests.vm.guest_plugin`, with --tests-to=FILE (list the collected tests, on the host) or --events-to=FILE
-(report a run, in the guest). A guest that dies leaves behind how far it came. See results.py for the reading side.
+Loaded by `-p tests.vm.guest_plugin`, with --tests-to=FILE (list the collected tests, on the host), or with --only=FILE
+(run the tests that it names) and --events-to=FILE (report the run) in the guest. A guest that dies leaves behind how
+far it came. See results.py for the reading side.
 """
 
 import json
@@ -20,6 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options."""
     group = parser.getgroup("guest", "runs inside a guest")
     group.addoption("--tests-to", metavar="FILE", help="write the collected tests to FILE, a JSON object a line")
+    group.addoption("--only", metavar="FILE", help="run only the tests whose node ids are the lines of FILE")
     group.addoption("--events-to", metavar="FILE", help="write results to FILE, a JSON object a line")
     group.addoption("--test-limit", metavar="SECONDS", type=float, default=240.0, help="fail tests that take longer")
 
@@ -29,6 +31,17 @@ def pytest_configure(config: pytest.Config) -> None:
     events_to = config.getoption("--events-to")
     if events_to:
         config.pluginmanager.register(EventWriter(config, Path(events_to), config.getoption("--test-limit")))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what was not chosen.
+
+    Not by arguments: of those, one that does not exist any more ends the whole run.
+    """
+    only = config.getoption("--only")
+    if only:
+        chosen = set(Path(only).read_text(encoding="utf-8").splitlines())
+        items[:] = [item for item in items if item.nodeid in chosen]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

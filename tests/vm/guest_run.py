@@ -10,7 +10,7 @@ from tests.vm.guest import Guest, GuestOptions
 from tests.vm.kernel_tests import INNER_ENVIRONMENT, inner_pytest
 from tests.vm.kernels import Kernel
 from tests.vm.kvm import kvm_works
-from tests.vm.results import Report, Results
+from tests.vm.results import Report, Results, split_nodeid
 
 _POLL_S = 0.1
 # Longer than the guest's own limit for a phase of a test (guest_plugin): who hears nothing has lost the guest.
@@ -19,8 +19,9 @@ _COMPLAINTS = re.compile(r"\b(BUG|WARNING|Oops|KASAN|UBSAN|INFO: task|general pr
 
 
 def start_run(kernel: Kernel, nodeids: Sequence[str], cache: Path) -> "GuestRun":
-    """Boot a guest that runs the tests with the given node ids, in that order."""
-    command = [*inner_pytest(), f"--events-to={GUEST_PATH}/events", f"@{GUEST_PATH}/tests"]
+    """Boot a guest that runs the tests with the given node ids."""
+    files = dict.fromkeys(split_nodeid(nodeid)[0] for nodeid in nodeids)
+    command = [*inner_pytest(), f"--events-to={GUEST_PATH}/events", f"--only={GUEST_PATH}/tests", *files]
     environment = {**INNER_ENVIRONMENT, "KTLSSERVE_REQUIRE_KTLS": "1"}
     options = GuestOptions(kvm=kvm_works(kernel, cache), environment=environment)
     tests = "".join(f"{nodeid}\n" for nodeid in nodeids)
