@@ -2,48 +2,86 @@ r"""Lines of the access log, in combined log format or as JSON: values in, bytes
 
 What a client sent can't end a line, a field or a JSON string: quotes, backslashes and whatever isn't printable ASCII
 are escaped, as \xHH in the combined format (like nginx), the JSON way in JSON. The common case, nothing to escape, is
-told by one ``bytes.translate`` over all fields.
+told by one ``bytes.translate``.
+
+A line is made of three kinds of values: those of the connection and those of the request's head, which are written out
+once and kept by whoever asks (``AccessLog``), and those of the reply, which are few. So a request that was seen before
+costs one ``%``.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import time
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 _SAFE = bytes(code for code in range(0x20, 0x7F) if code not in b'"\\')
 _ESCAPED = tuple(bytes((code,)) if code in _SAFE else b"\\x%02X" % code for code in range(256))
 # strftime's %b would speak the locale's language.
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_REFERER = re.compile(rb"\r\nreferer:[ \t]*([^\r]*)", re.IGNORECASE)
+_USER_AGENT = re.compile(rb"\r\nuser-agent:[ \t]*([^\r]*)", re.IGNORECASE)
+_CUT_MARK = b"..."
+# The longest IPv6 address with a zone; only a bug makes longer ones, but the line must fit then too.
+_ADDRESS_CHARACTERS = 64
+
+Written = tuple[bytes, bytes]
+"""What a format has written of a connection or of a request, in the two places of the line where that stands."""
 
 
-@dataclass(slots=True)
-class Access:
-    """One reply, for the log.
+@dataclass(frozen=True, slots=True)
+class Client:
+    """What lines say of a connection: the peer's ``address`` without its port, and how it is encrypted, if it is."""
 
-    ``client`` is the peer's address without its port, ``request_line`` as received without CRLF, ``status`` that of
-    the reply and ``body_bytes`` what was sent of its body, ``when_s`` the time since the epoch, ``tls`` the names of
-    version and cipher suite. Not frozen: that would make it three times as expensive, and there is one per reply.
-    """
+    address: str
+    tls_version: str | None = None
+    tls_cipher: str | None = None
 
-    client: str
+
+@dataclass(frozen=True, slots=True)
+class RequestFields:
+    """What lines say of a request: its first line without CRLF, and two fields as they came, None where absent."""
+
     request_line: bytes
-    status: int
-    body_bytes: int
-    when_s: float
     referer: bytes | None = None
     user_agent: bytes | None = None
-    duration_s: float = 0.0
-    tls: tuple[str, str] | None = None
+
+    @classmethod
+    def of(cls, head: bytes) -> RequestFields:
+        """Find the fields in a head; an empty one, of a reply to what was no request, has an empty request line."""
+        if not head:
+            return cls(b"")
+        return cls(head[: head.find(b"\r\n")], _field(_REFERER, head), _field(_USER_AGENT, head))
+
+    def cut(self, keep_bytes: int) -> RequestFields:
+        """Return them with each shortened to ``keep_bytes``, and a mark where something is missing."""
+        return replace(
+            self,
+            request_line=_cut(self.request_line, keep_bytes),
+            referer=self.referer and _cut(self.referer, keep_bytes),
+            user_agent=self.user_agent and _cut(self.user_agent, keep_bytes),
+        )
 
 
 class LineFormat(Protocol):
     """Makes lines, and keeps the text of the current second from one to the next."""
 
-    def line(self, access: Access) -> bytes:
-        """Return the line of ``access`` with its LF."""
+    def write_client(self, client: Client) -> Written:
+        """Return what its lines say of a connection."""
+
+    def write_request(self, fields: RequestFields) -> Written:
+        """Return what its lines say of a request."""
+
+    def line(
+        self, client: Written, request: Written, status: int, body_bytes: int, when_s: float, duration_s: float
+    ) -> bytes:
+        """Return the line of one reply with its LF.
+
+        ``status`` is that of the reply, ``body_bytes`` what was sent of its body, ``when_s`` the time since the epoch
+        and ``duration_s`` the time from the request's head to the end of the reply.
+        """
 
 
 class CombinedFormat:
@@ -56,19 +94,31 @@ class CombinedFormat:
         self._second = -1
         self._time = b""
 
-    def line(self, access: Access) -> bytes:
-        """Return the line of ``access`` with its LF."""
-        second = int(access.when_s)
+    def write_client(self, client: Client) -> Written:
+        """See ``LineFormat``."""
+        return _escape(client.address[:_ADDRESS_CHARACTERS].encode("ascii", "backslashreplace")), b""
+
+    def write_request(self, fields: RequestFields) -> Written:
+        """See ``LineFormat``."""
+        referer, user_agent = (
+            b"-" if value is None else _escape(value) for value in (fields.referer, fields.user_agent)
+        )
+        return b'"%b"' % _escape(fields.request_line), b'"%b" "%b"' % (referer, user_agent)
+
+    def line(
+        self,
+        client: Written,
+        request: Written,
+        status: int,
+        body_bytes: int,
+        when_s: float,
+        duration_s: float,  # noqa: ARG002 - the format has no place for it
+    ) -> bytes:
+        """See ``LineFormat``."""
+        second = int(when_s)
         if second != self._second:
             self._second, self._time = second, _local_time(second)
-        client = access.client.encode("ascii", "backslashreplace")
-        request_line = access.request_line
-        referer = b"-" if access.referer is None else access.referer
-        user_agent = b"-" if access.user_agent is None else access.user_agent
-        if (client + request_line + referer + user_agent).translate(None, _SAFE):
-            client, request_line, referer, user_agent = map(_escape, (client, request_line, referer, user_agent))
-        fields = (client, self._time, request_line, access.status, access.body_bytes, referer, user_agent)
-        return b'%b - - [%b] "%b" %d %d "%b" "%b"\n' % fields
+        return b"%b - - [%b] %b %d %d %b\n" % (client[0], self._time, request[0], status, body_bytes, request[1])
 
 
 class JsonFormat:
@@ -78,26 +128,34 @@ class JsonFormat:
         self._second = -1
         self._time = b""
 
-    def line(self, access: Access) -> bytes:
-        """Return the line of ``access`` with its LF."""
-        second = int(access.when_s)
+    def write_client(self, client: Client) -> Written:
+        """See ``LineFormat``."""
+        tls = f'"tls_version":{json.dumps(client.tls_version)},"tls_cipher":{json.dumps(client.tls_cipher)}'
+        return _json(client.address[:_ADDRESS_CHARACTERS].encode("utf-8", "backslashreplace")), tls.encode()
+
+    def write_request(self, fields: RequestFields) -> Written:
+        """See ``LineFormat``."""
+        behind = b'"referer":%b,"user_agent":%b' % (_json(fields.referer), _json(fields.user_agent))
+        return _json(fields.request_line), behind
+
+    def line(
+        self, client: Written, request: Written, status: int, body_bytes: int, when_s: float, duration_s: float
+    ) -> bytes:
+        """See ``LineFormat``."""
+        second = int(when_s)
         if second != self._second:
             self._second = second
             self._time = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)).encode()
-        return (
-            b'{"time":"%b.%03dZ","client":%b,"request":%b,"status":%d,"bytes":%d,"referer":%b,"user_agent":%b,'
-            b'"duration_s":%.6f,%b}\n'
-        ) % (
+        return (b'{"time":"%b.%03dZ","client":%b,"request":%b,"status":%d,"bytes":%d,%b,"duration_s":%.6f,%b}\n') % (
             self._time,
-            (access.when_s - second) * 1000,
-            _json(access.client.encode("utf-8", "backslashreplace")),
-            _json(access.request_line),
-            access.status,
-            access.body_bytes,
-            _json(access.referer),
-            _json(access.user_agent),
-            access.duration_s,
-            _json_tls(access.tls),
+            (when_s - second) * 1000,
+            client[0],
+            request[0],
+            status,
+            body_bytes,
+            request[1],
+            duration_s,
+            client[1],
         )
 
 
@@ -127,7 +185,10 @@ def _json(value: bytes | None) -> bytes:
     return b'"%b"' % value
 
 
-@lru_cache(maxsize=64)  # versions times cipher suites are far fewer
-def _json_tls(tls: tuple[str, str] | None) -> bytes:
-    version, cipher = tls or (None, None)
-    return f'"tls_version":{json.dumps(version)},"tls_cipher":{json.dumps(cipher)}'.encode()
+def _field(pattern: re.Pattern[bytes], head: bytes) -> bytes | None:
+    found = pattern.search(head)
+    return found[1].rstrip(b" \t") if found is not None else None
+
+
+def _cut(field: bytes, keep_bytes: int) -> bytes:
+    return field if len(field) <= keep_bytes else field[:keep_bytes] + _CUT_MARK

@@ -18,10 +18,9 @@ import logging
 import os
 import select
 import stat
-from dataclasses import replace
 
 from ktlsserve.errors import StartupError
-from ktlsserve.observe.access_line import Access, CombinedFormat, JsonFormat, LineFormat
+from ktlsserve.observe.access_line import Client, CombinedFormat, JsonFormat, LineFormat, RequestFields, Written
 
 # What is gathered for one write: some 300 lines, which makes the system call cheap per line (as nginx's buffer=64k).
 FLUSH_BYTES = 64 * 1024
@@ -33,9 +32,9 @@ WARNING_INTERVAL_S = 60.0
 _OPEN_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 # Addresses are personal data: not for everybody.
 _MODE = 0o640
-_CUT_MARK = b"..."
-# The longest IPv6 address with a zone; only a bug makes longer ones, but the line must fit then too.
-_CLIENT_CHARACTERS = 64
+# Heads of which it is kept what lines say of them; who sends longer ones is not helped by what would crowd out others.
+_MOST_KNOWN_HEADS = 4096
+_LONGEST_KNOWN_HEAD_BYTES = 2048
 
 _logger = logging.getLogger(__name__)
 
@@ -51,6 +50,7 @@ class AccessLog:
         self.destination = destination
         self.dropped_lines = 0
         self._format: LineFormat = JsonFormat() if as_json else CombinedFormat()
+        self._known_heads: dict[bytes, Written] = {}
         self._buffer = bytearray()
         self._until_flush_bytes = FLUSH_BYTES
         self._failing = False
@@ -63,11 +63,21 @@ class AccessLog:
             raise StartupError(f"can't write the access log to {destination!r}: {_reason(error)}") from None
         self._piece_bytes = _piece_bytes(self._fd)
 
-    def write(self, access: Access) -> None:
-        """Add the line of one reply."""
-        line = self._format.line(access)
+    def write_client(self, client: Client) -> Written:
+        """Return what lines say of a connection, for ``write``; the same for all its lines."""
+        return self._format.write_client(client)
+
+    def write(
+        self, client: Written, head: bytes, status: int, body_bytes: int, when_s: float, duration_s: float
+    ) -> None:
+        """Add the line of one reply: see ``LineFormat.line``.
+
+        ``head`` is that of the request, or empty where the reply answers what was no request.
+        """
+        request = self._known_heads.get(head) or self._write_request(head)
+        line = self._format.line(client, request, status, body_bytes, when_s, duration_s)
         if len(line) > self._piece_bytes:
-            line = self._short_line(access)
+            line = self._short_line(client, head, status, body_bytes, when_s, duration_s)
         if len(self._buffer) < BACKLOG_BYTES:
             self._buffer += line
         else:
@@ -138,19 +148,25 @@ class AccessLog:
         self._warned_lines = self.dropped_lines
         _logger.warning("access log %s: %s; lines lost: %d", self.destination, self._last_failure, lost)
 
-    def _short_line(self, access: Access) -> bytes:
+    def _write_request(self, head: bytes) -> Written:
+        """Write out what lines say of a head, and keep it; all that is kept goes when there is no more room."""
+        request = self._format.write_request(RequestFields.of(head))
+        if len(head) <= _LONGEST_KNOWN_HEAD_BYTES:
+            if len(self._known_heads) >= _MOST_KNOWN_HEADS:
+                self._known_heads.clear()
+            self._known_heads[head] = request
+        return request
+
+    def _short_line(
+        self, client: Written, head: bytes, status: int, body_bytes: int, when_s: float, duration_s: float
+    ) -> bytes:
         """Make a line that can be written in one piece, by halving what the client sent until it fits."""
+        fields = RequestFields.of(head)
         keep_bytes = self._piece_bytes
         while True:
             keep_bytes //= 2
-            short = replace(
-                access,
-                client=access.client[:_CLIENT_CHARACTERS],
-                request_line=_cut(access.request_line, keep_bytes),
-                referer=access.referer and _cut(access.referer, keep_bytes),
-                user_agent=access.user_agent and _cut(access.user_agent, keep_bytes),
-            )
-            line = self._format.line(short)
+            request = self._format.write_request(fields.cut(keep_bytes))
+            line = self._format.line(client, request, status, body_bytes, when_s, duration_s)
             if len(line) <= self._piece_bytes:
                 return line
 
@@ -189,10 +205,6 @@ def _open(destination: str) -> int:
 def _piece_bytes(fd: int) -> int:
     """Return how many bytes the kernel writes to ``fd`` without letting others in between."""
     return BACKLOG_BYTES if stat.S_ISREG(os.fstat(fd).st_mode) else select.PIPE_BUF
-
-
-def _cut(field: bytes, keep_bytes: int) -> bytes:
-    return field if len(field) <= keep_bytes else field[:keep_bytes] + _CUT_MARK
 
 
 def _reason(error: OSError | ValueError) -> str:

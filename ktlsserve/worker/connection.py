@@ -11,6 +11,7 @@ from ktlsserve.errors import IllegalTransition
 from ktlsserve.http1.body import BodyDiscarder
 from ktlsserve.http1.reply import Reply
 from ktlsserve.http1.request import Request
+from ktlsserve.observe.access_line import Written
 from ktlsserve.tls.handshake import Established, Handshake
 from ktlsserve.worker.memo import Memo
 from ktlsserve.worker.outbox import Outbox
@@ -58,6 +59,7 @@ class Connection:
         "input_ended",
         "interest",
         "kernel_sends",
+        "logged_client",
         "outbox",
         "peer",
         "receiver",
@@ -91,11 +93,13 @@ class Connection:
         self.searched = 0
         self.discarder: BodyDiscarder | None = None
         self.input_ended = False
-        # The reply under way, and the head that it answers (kept for the access log only).
+        # The reply under way.
         self.outbox: Outbox | None = None
         self.reply: Reply | None = None
+        # For the access log only: the head that is answered, and what lines say of this connection.
         self.head = b""
         self.request_s = 0.0
+        self.logged_client: Written | None = None
         # Closing: what was unsent at the last look, and how many looks there were.
         self.unsent_bytes = -1
         self.flush_checks = 0

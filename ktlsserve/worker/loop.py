@@ -56,7 +56,8 @@ class Worker:
 
     ``control`` is a socket pair's end whose other one the supervisor holds: a byte has this worker take no more
     connections and end with its last one; the end of the stream, that it does so within ``drain_s``.
-    ``now_s`` is the monotonic time of this turn, ``clock_s`` its time of day in seconds since the epoch.
+    ``now_s`` is the monotonic time of this turn, ``when_s`` its time of day in seconds since the epoch, and ``clock_s``
+    that in whole seconds.
     """
 
     def __init__(self, service: Service, control: socket.socket) -> None:
@@ -81,7 +82,8 @@ class Worker:
         self._flush_log_at_s = math.inf
         self._epoll = select.epoll()
         self._epoll.register(control.fileno(), select.EPOLLIN)
-        self.clock_s = int(time.time())
+        self.when_s = time.time()
+        self.clock_s = int(self.when_s)
         notices = _change_notices()
         if notices is not None:
             self._epoll.register(notices.fileno(), select.EPOLLIN)
@@ -135,8 +137,9 @@ class Worker:
     def reply_sent(self, conn: Connection, status: int, body_bytes: int) -> None:
         """Note a reply that was taken, whole or as far as ``body_bytes`` of its body."""
         if self.service.access_log is not None:
-            log_reply(self.service.access_log, conn, status, body_bytes, self.now_s)
-            self._flush_log_at_s = min(self._flush_log_at_s, self.now_s + _LOG_FLUSH_S)
+            log_reply(self.service.access_log, conn, status, body_bytes, self.when_s, self.now_s)
+            if self._flush_log_at_s == math.inf:
+                self._flush_log_at_s = self.now_s + _LOG_FLUSH_S
 
     def forget(self, conn: Connection) -> None:
         """Drop a connection that is about to close."""
@@ -160,7 +163,8 @@ class Worker:
     def _begin_turn(self, *, noticed: bool) -> None:
         """Take the time, and learn of changed files before any request is answered."""
         self.now_s = self.files.now_s = time.monotonic()
-        self.clock_s = int(time.time())
+        self.when_s = time.time()
+        self.clock_s = int(self.when_s)
         if noticed:
             self.files.take_notices()
 

@@ -4,10 +4,11 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from ktlsserve.observe.access_line import Access, CombinedFormat, JsonFormat
+from ktlsserve.observe.access_line import Client, CombinedFormat, JsonFormat, LineFormat, RequestFields
 
 WHEN_S = 971_211_336.25  # 2000-10-10 20:55:36.25 UTC
 
@@ -37,15 +38,40 @@ def _time_zone(monkeypatch: pytest.MonkeyPatch, zone: str) -> Iterator[None]:
     time.tzset()
 
 
-def access(**fields: object) -> Access:
-    values: dict[str, object] = {
-        "client": "192.0.2.7",
-        "request_line": b"GET /a?b=c HTTP/1.1",
-        "status": 200,
-        "body_bytes": 2326,
-        "when_s": WHEN_S,
-    }
-    return Access(**(values | fields))  # type: ignore[arg-type]
+FIELDS = RequestFields(b"GET /a?b=c HTTP/1.1")
+
+
+def line(
+    line_format: LineFormat,
+    *,
+    client: Client | str = "192.0.2.7",
+    when_s: float = WHEN_S,
+    duration_s: float = 0.0,
+    fields: RequestFields = FIELDS,
+) -> bytes:
+    made = Client(client) if isinstance(client, str) else client
+    written = line_format.write_client(made), line_format.write_request(fields)
+    return line_format.line(*written, 200, 2326, when_s, duration_s)
+
+
+class TestRequestFields:
+    def test_of_a_head(self) -> None:
+        head = b"GET /a?b HTTP/1.1\r\nHost: a\r\nuser-AGENT:\ttester \r\nReferer:http://a/\r\nX-User-Agent: no\r\n\r\n"
+        assert RequestFields.of(head) == RequestFields(b"GET /a?b HTTP/1.1", b"http://a/", b"tester")
+
+    def test_what_is_absent(self) -> None:
+        assert RequestFields.of(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n") == RequestFields(b"GET / HTTP/1.1", None, None)
+
+    def test_what_was_no_request(self) -> None:
+        assert RequestFields.of(b"") == RequestFields(b"", None, None)
+
+    def test_fields_are_not_taken_from_elsewhere(self) -> None:
+        head = b"GET /user-agent:x HTTP/1.1\r\nHost: referer: y\r\n\r\n"
+        assert RequestFields.of(head) == RequestFields(b"GET /user-agent:x HTTP/1.1", None, None)
+
+    def test_cut(self) -> None:
+        cut = RequestFields(b"GET /long HTTP/1.1", b"1234", None).cut(4)
+        assert cut == RequestFields(b"GET ...", b"1234", None)
 
 
 class TestCombined:
@@ -60,42 +86,41 @@ class TestCombined:
     )
     @pytest.mark.usefixtures("_time_zone")
     def test_line_with_local_time(self, expected: bytes) -> None:
-        entry = access(referer=b"https://a.example/", user_agent=b"curl/8.5.0")
-        assert CombinedFormat().line(entry) == (
-            b'192.0.2.7 - - [%b] "GET /a?b=c HTTP/1.1" 200 2326 "https://a.example/" "curl/8.5.0"\n' % expected
-        )
+        assert line(
+            CombinedFormat(), fields=RequestFields(FIELDS.request_line, b"https://a.example/", b"curl/8.5.0")
+        ) == (b'192.0.2.7 - - [%b] "GET /a?b=c HTTP/1.1" 200 2326 "https://a.example/" "curl/8.5.0"\n' % expected)
 
     def test_what_is_absent(self) -> None:
-        assert CombinedFormat().line(access(client="::1")).endswith(b'] "GET /a?b=c HTTP/1.1" 200 2326 "-" "-"\n')
+        assert line(CombinedFormat(), client="::1").endswith(b'] "GET /a?b=c HTTP/1.1" 200 2326 "-" "-"\n')
 
     def test_time_follows(self) -> None:
         formatter = CombinedFormat()
-        seconds = [formatter.line(access(when_s=WHEN_S + step))[25:50] for step in (0, 0.5, 1, 61, 0)]
+        seconds = [line(formatter, when_s=WHEN_S + step)[25:50] for step in (0, 0.5, 1, 61, 0)]
         assert len(set(seconds)) == 3
         assert seconds[0] == seconds[1] == seconds[4]
 
     @pytest.mark.parametrize("text", HOSTILE)
     @pytest.mark.parametrize("field", ["request_line", "referer", "user_agent"])
     def test_nothing_breaks_out(self, field: str, text: bytes) -> None:
-        line = CombinedFormat().line(access(**{field: b"<" + text + b">"}))
-        assert re.fullmatch(rb'[0-9.]+ - - \[[^"\\]+\] "[ !#-~]*" 200 2326 "[ !#-~]*" "[ !#-~]*"\n', line)
-        unescaped = re.sub(rb"\\x([0-9A-F]{2})", lambda match: bytes.fromhex(match[1].decode()), line)
+        made = line(CombinedFormat(), fields=replace(FIELDS, **{field: b"<" + text + b">"}))
+        assert re.fullmatch(rb'[0-9.]+ - - \[[^"\\]+\] "[ !#-~]*" 200 2326 "[ !#-~]*" "[ !#-~]*"\n', made)
+        unescaped = re.sub(rb"\\x([0-9A-F]{2})", lambda match: bytes.fromhex(match[1].decode()), made)
         assert b"<" + text + b">" in unescaped
 
     def test_escapes_are_those_of_nginx(self) -> None:
-        line = CombinedFormat().line(access(user_agent='a"b\\c\n\x7fü'.encode()))
-        assert line.endswith(rb'"a\x22b\x5Cc\x0A\x7F\xC3\xBC"' + b"\n")
+        made = line(CombinedFormat(), fields=replace(FIELDS, user_agent='a"b\\c\n\x7fü'.encode()))
+        assert made.endswith(rb'"a\x22b\x5Cc\x0A\x7F\xC3\xBC"' + b"\n")
 
     def test_client_that_is_no_address(self) -> None:
-        assert CombinedFormat().line(access(client='ü"\n')).startswith(rb"\x5Cxfc\x22\x0A - - [")
+        assert line(CombinedFormat(), client='ü"\n').startswith(rb"\x5Cxfc\x22\x0A - - [")
 
 
 class TestJson:
     def test_line(self) -> None:
-        entry = access(user_agent=b"curl/8.5.0", duration_s=0.00123, tls=("TLSv1.3", "TLS_AES_128_GCM_SHA256"))
-        line = JsonFormat().line(entry)
-        assert line.endswith(b"}\n")
-        assert json.loads(line) == {
+        client = Client("192.0.2.7", "TLSv1.3", "TLS_AES_128_GCM_SHA256")
+        made = line(JsonFormat(), client=client, fields=replace(FIELDS, user_agent=b"curl/8.5.0"), duration_s=0.00123)
+        assert made.endswith(b"}\n")
+        assert json.loads(made) == {
             "time": "2000-10-10T20:55:36.250Z",
             "client": "192.0.2.7",
             "request": "GET /a?b=c HTTP/1.1",
@@ -109,22 +134,22 @@ class TestJson:
         }
 
     def test_without_tls(self) -> None:
-        entry = json.loads(JsonFormat().line(access()))
+        entry = json.loads(line(JsonFormat()))
         assert (entry["tls_version"], entry["tls_cipher"]) == (None, None)
 
     def test_time_follows(self) -> None:
         formatter = JsonFormat()
-        times = [json.loads(formatter.line(access(when_s=WHEN_S + step)))["time"][-7:] for step in (0, 0.5, 1)]
+        times = [json.loads(line(formatter, when_s=WHEN_S + step))["time"][-7:] for step in (0, 0.5, 1)]
         assert times == ["36.250Z", "36.750Z", "37.250Z"]
 
     @pytest.mark.parametrize("text", HOSTILE)
     @pytest.mark.parametrize("field", ["request_line", "referer", "user_agent"])
     def test_nothing_breaks_out(self, field: str, text: bytes) -> None:
-        line = JsonFormat().line(access(**{field: b"<" + text + b">"}))
-        assert line.isascii()
-        assert line.count(b"\n") == 1
+        made = line(JsonFormat(), fields=replace(FIELDS, **{field: b"<" + text + b">"}))
+        assert made.isascii()
+        assert made.count(b"\n") == 1
         key = "request" if field == "request_line" else field
-        assert json.loads(line)[key] == (b"<" + text + b">").decode("utf-8", "backslashreplace")
+        assert json.loads(made)[key] == (b"<" + text + b">").decode("utf-8", "backslashreplace")
 
     def test_client_that_is_no_address(self) -> None:
-        assert json.loads(JsonFormat().line(access(client='ü"\udcff\n')))["client"] == 'ü"\\udcff\n'
+        assert json.loads(line(JsonFormat(), client='ü"\udcff\n'))["client"] == 'ü"\\udcff\n'

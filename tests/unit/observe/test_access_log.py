@@ -16,17 +16,18 @@ from pathlib import Path
 import pytest
 
 from ktlsserve.errors import StartupError
-from ktlsserve.observe.access_line import Access
+from ktlsserve.observe.access_line import Client, RequestFields
 from ktlsserve.observe.access_log import BACKLOG_BYTES, FLUSH_BYTES, AccessLog
 
 
-def entry(number: int = 0, user_agent: bytes = b"test", client: str = "192.0.2.7") -> Access:
-    return Access(client, b"GET /%d HTTP/1.1" % number, 200, 0, 971_211_336.0, user_agent=user_agent)
+def write_line(log: AccessLog, number: int = 0, user_agent: bytes = b"test") -> None:
+    head = b"GET /%d HTTP/1.1\r\nUser-Agent: %b\r\n\r\n" % (number, user_agent)
+    log.write(log.write_client(Client("192.0.2.7")), head, 200, 0, 971_211_336.0, 0.0)
 
 
 def write_lines(log: AccessLog, count: int, start: int = 0) -> None:
     for number in range(start, start + count):
-        log.write(entry(number))
+        write_line(log, number)
 
 
 def numbers(text: bytes) -> list[int]:
@@ -244,7 +245,7 @@ class TestRotation:
         # A line too long for a pipe waits, for the disk is full, and is then written to one.
         with monkeypatch.context() as patch:
             patch.setattr(os, "write", lambda *_: raise_error(errno.ENOSPC))
-            log.write(entry(user_agent=b"x" * 6000))
+            write_line(log, user_agent=b"x" * 6000)
             log.flush()
             path.unlink()
             os.mkfifo(path)
@@ -327,7 +328,7 @@ class TestNobodyReads:
 
     def test_memory_stays_bounded(self, piped_log: AccessLog) -> None:
         for _ in range(2 * BACKLOG_BYTES // 1000):
-            piped_log.write(entry(user_agent=b"x" * 1000))
+            write_line(piped_log, user_agent=b"x" * 1000)
         assert len(piped_log._buffer) <= BACKLOG_BYTES + select.PIPE_BUF
 
     def test_closing_that_fails(
@@ -395,9 +396,12 @@ class TestLongLines:
         with standard_output(pipe[1]):
             log = AccessLog("-", as_json=as_json)
         long = text * 20_000
-        log.write(Access("192.0.2.7", b"GET /" + long, 414, 0, 0.0, long, long))
-        log.write(Access("192.0.2.7", b"GET / HTTP/1.1", 200, 0, 0.0, None, long))
-        log.write(Access("x" * 10_000, b"GET / HTTP/1.1", 200, 0, 0.0))
+        client = log.write_client(Client("192.0.2.7"))
+        head = b"GET / HTTP/1.1\r\n"
+        all_long = b"GET /%b\r\nReferer: %b\r\nUser-Agent: %b\r\n\r\n" % (long, long, long)
+        log.write(client, all_long, 414, 0, 0.0, 0.0)
+        log.write(client, head + b"User-Agent: %b\r\n\r\n" % long, 200, 0, 0.0, 0.0)
+        log.write(log.write_client(Client("x" * 10_000)), head + b"\r\n", 200, 0, 0.0, 0.0)
         log.close()
         lines = drain(pipe).splitlines(keepends=True)
         assert len(lines) == 3
@@ -407,20 +411,39 @@ class TestLongLines:
         assert log.dropped_lines == 0
 
     def test_are_whole_in_a_file(self, log: AccessLog, path: Path) -> None:
-        log.write(entry(user_agent=b"x" * 20_000))
+        write_line(log, user_agent=b"x" * 20_000)
         log.flush()
         assert b'"' + b"x" * 20_000 + b'"\n' in path.read_bytes()
 
     def test_line_of_just_the_size(self, piped_log: AccessLog, pipe: tuple[int, int]) -> None:
-        piped_log.write(entry(user_agent=b""))
+        write_line(piped_log, user_agent=b"")
         piped_log.flush()
         rest = select.PIPE_BUF - len(drain(pipe))
         for length in (rest, rest + 1):
-            piped_log.write(entry(user_agent=b"x" * length))
+            write_line(piped_log, user_agent=b"x" * length)
         piped_log.flush()
         just, shortened = drain(pipe).splitlines(keepends=True)
         assert len(just) == select.PIPE_BUF
         assert b"xxx..." in shortened
+
+
+class TestKnownHeads:
+    def test_a_head_is_written_out_once(self, log: AccessLog, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        write_line(log, 1)
+        monkeypatch.setattr(RequestFields, "of", pytest.fail)
+        write_line(log, 1)
+        log.flush()
+        assert numbers(path.read_bytes()) == [1, 1]
+
+    def test_what_is_known_is_bounded(self, log: AccessLog, path: Path) -> None:
+        write_lines(log, 10_000)
+        log.flush()
+        assert numbers(path.read_bytes()) == list(range(10_000))
+        assert len(log._known_heads) <= 4096
+
+    def test_long_heads_are_not_kept(self, log: AccessLog) -> None:
+        write_line(log, user_agent=b"x" * 3000)
+        assert not log._known_heads
 
 
 class TestSharing:

@@ -30,11 +30,12 @@ def connection(head: bytes, *, peer: str = "192.0.2.1:5000", tls: bool = False) 
     """Return what of a connection its log line is made of."""
     suite = SUITE_BY_OPENSSL_NAME["TLS_AES_128_GCM_SHA256"]
     established = SimpleNamespace(suite=suite) if tls else None
-    return cast("Connection", SimpleNamespace(head=head, peer=peer, established=established, request_s=100.0))
+    values = {"head": head, "peer": peer, "established": established, "request_s": 100.0, "logged_client": None}
+    return cast("Connection", SimpleNamespace(**values))
 
 
 def line(log: AccessLog, file: Path, conn: Connection, **changes: int) -> dict[str, object]:
-    log_reply(log, conn, changes.get("status", 200), changes.get("body_bytes", 7), 100.25)
+    log_reply(log, conn, changes.get("status", 200), changes.get("body_bytes", 7), 971_211_336.0, 100.25)
     log.flush()
     found: dict[str, object] = json.loads(file.read_text(encoding="utf-8").splitlines()[-1])
     return found
@@ -65,7 +66,10 @@ def test_what_was_no_request_has_no_request_line(log: AccessLog, file: Path) -> 
     assert not any("HTTP/1" in str(value) for value in found.values())
 
 
-def test_a_field_is_not_taken_from_the_request_line(log: AccessLog, file: Path) -> None:
-    found = line(log, file, connection(b"GET /user-agent:x HTTP/1.1\r\nHost: referer: y\r\n\r\n"))
-    assert "x HTTP/1.1" not in found.values()
-    assert "y" not in found.values()
+def test_the_connection_is_described_once(log: AccessLog, file: Path) -> None:
+    conn = connection(b"GET /1 HTTP/1.1\r\n\r\n", tls=True)
+    line(log, file, conn)
+    conn.peer, conn.established, conn.head = "203.0.113.9:1", None, b"GET /2 HTTP/1.1\r\n\r\n"
+    found = line(log, file, conn)
+    assert (found["client"], found["request"]) == ("192.0.2.1", "GET /2 HTTP/1.1")
+    assert found["tls_cipher"] == "TLS_AES_128_GCM_SHA256"
