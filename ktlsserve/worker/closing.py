@@ -50,8 +50,9 @@ def begin_close(worker: Worker, conn: Connection) -> None:
     worker.deadlines.set(conn, Timeout.CLOSE, worker.now_s)
     if conn.sender is None:
         raise RuntimeError("only a connection that can send is closed in order")
-    worker.watch(conn, select.EPOLLOUT if conn.sender.holds_ciphertext else 0)
     check_flushed(worker, conn)
+    if conn.state in _CLOSING:
+        worker.watch(conn, select.EPOLLOUT if conn.sender.holds_ciphertext else 0)
 
 
 def check_flushed(worker: Worker, conn: Connection) -> None:
@@ -96,7 +97,6 @@ def linger(worker: Worker, conn: Connection) -> None:
     conn.unsent_bytes = -1
     worker.deadlines.set(conn, Timeout.CLOSE, worker.now_s)
     worker.watch(conn, select.EPOLLIN)
-    discard_input(worker, conn)
 
 
 def time_out_close(worker: Worker, conn: Connection) -> None:

@@ -45,6 +45,7 @@ class FinishedReply:
         "_after",
         "_before",
         "body_bytes",
+        "close",
         "count",
         "epoch",
         "file",
@@ -60,6 +61,7 @@ class FinishedReply:
         self._before = reply.head[:date_at]
         self._after = reply.head[date_at + _DATE_BYTES :] + body
         self.body_bytes = reply.body_bytes
+        self.close = reply.close
         self.status = reply.status
         self.file: OpenFile | None = None
         if part is not None and isinstance(part.file, OpenFile):
@@ -82,7 +84,7 @@ class FinishedReply:
         sent_of_file = max(0, sent_bytes - len(self.wire))
         if self.file is not None and sent_of_file < self.count:
             body = (FileSlice(self.file.retain(), self.offset + sent_of_file, self.count - sent_of_file),)
-        return Reply(self.status, self.wire[sent_bytes:], body, close=False, body_bytes=self.body_bytes)
+        return Reply(self.status, self.wire[sent_bytes:], body, close=self.close, body_bytes=self.body_bytes)
 
 
 class Memo:
@@ -122,7 +124,10 @@ class Memo:
         ``epoch`` is the cache's before the reply was worked out. Its files must still be open: what was opened for it
         since ``cache.horizon_s`` was reset decides how long it is good.
         """
-        if reply.close or len(reply.body) > 1 or request.body.kind is not BodyKind.NONE:
+        # Where it isn't the request that ends the connection, something is wrong that may be over at the next one.
+        if (reply.close and request.keep_alive) or reply.status >= 500:
+            return
+        if len(reply.body) > 1 or request.body.kind is not BodyKind.NONE:
             return
         key = request_key(head, self._limits)
         if key is None:

@@ -40,7 +40,14 @@ class Outbox:
                 if left <= 0:
                     return Progress.SLICE_USED
                 part = parts[0]
-                taken = self._send_file(sender, part, left) if isinstance(part, FileSlice) else self._send_bytes(sender)
+                if isinstance(part, FileSlice):
+                    wanted = min(part.count, left)
+                    taken = self._send_file(sender, part, wanted)
+                    if taken < wanted and not sender.holds_ciphertext:
+                        # The socket is full: asking again would only say so. Where it isn't, epoll tells at once.
+                        return Progress.BLOCKED
+                else:
+                    taken = self._send_bytes(sender)
                 left -= taken
         except BlockingIOError:
             return Progress.BLOCKED
@@ -60,7 +67,7 @@ class Outbox:
         return taken
 
     def _send_file(self, sender: Sender, part: FileSlice, most_bytes: int) -> int:
-        taken = sender.send_file(part.file.fd, part.offset, min(part.count, most_bytes))
+        taken = sender.send_file(part.file.fd, part.offset, most_bytes)
         if not taken:
             raise FileTruncated(f"a file ends at {part.offset}, {part.count} bytes before the length announced")
         part.offset += taken

@@ -21,10 +21,11 @@ from ktlsserve.http1.reply import Reply, error_reply
 from ktlsserve.http1.request import BodyKind
 from ktlsserve.worker.closing import abort, begin_close
 from ktlsserve.worker.connection import Connection, Timeout
+from ktlsserve.worker.memo import FinishedReply
 from ktlsserve.worker.outbox import Outbox
 from ktlsserve.worker.receivers import SocketReceiver
 from ktlsserve.worker.senders import SocketSender
-from ktlsserve.worker.sending import send_finished, send_reply, watch_while_sending
+from ktlsserve.worker.sending import begin_sending, send_finished, send_reply, watch_while_sending
 from ktlsserve.worker.states import State
 
 if TYPE_CHECKING:
@@ -107,17 +108,25 @@ def _answer_from_memo(worker: Worker, conn: Connection, data: bytes) -> bool:
         abort(worker, conn)
         return True
     if sent < 0:
-        worker.reply_sent(conn, finished.status, finished.body_bytes)
-        if conn.state is not State.IDLE:
-            conn.move(State.IDLE)
-        worker.deadlines.set(conn, Timeout.IDLE, worker.now_s)
-        if conn.receiver is not None and conn.receiver.buffered:
-            worker.later(conn, receive_held)
-        return True
-    conn.reply = finished.rest(sent)
-    conn.outbox = Outbox(conn.reply)
-    continue_sending(worker, conn)
+        _conclude_finished(worker, conn, finished)
+    else:
+        conn.reply = finished.rest(sent)
+        conn.outbox = Outbox(conn.reply)
+        begin_sending(worker, conn)
     return True
+
+
+def _conclude_finished(worker: Worker, conn: Connection, finished: FinishedReply) -> None:
+    """Turn to the next request, or to the end, after a known reply was sent whole."""
+    worker.reply_sent(conn, finished.status, finished.body_bytes)
+    if finished.close:
+        begin_close(worker, conn)
+        return
+    if conn.state is not State.IDLE:
+        conn.move(State.IDLE)
+    worker.deadlines.set(conn, Timeout.IDLE, worker.now_s)
+    if conn.receiver is not None and conn.receiver.buffered:
+        worker.later(conn, receive_held)
 
 
 def _end_violation(worker: Worker, conn: Connection, error: PeerViolation) -> None:
@@ -237,7 +246,7 @@ def _next_reply(worker: Worker, conn: Connection) -> Reply | None:
         conn.head, conn.request_s = head, worker.now_s
     if not reply.close and request.body.kind is not BodyKind.NONE:
         conn.discarder = BodyDiscarder(request.body, worker.sites.default.body_bytes)
-    else:
+    elif not worker.draining:
         conn.front.memo.keep(head, request, reply, epoch)
     return reply
 

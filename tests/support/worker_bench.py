@@ -61,6 +61,7 @@ class Bench:
         self._theirs = theirs
         self.worker = Worker(self.service, theirs)
         self._clients: list[socket.socket] = []
+        self._ahead_s = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -97,6 +98,7 @@ class Bench:
         ready = worker._epoll.poll(0 if worker._later else patience_s, 256)
         busy = bool(ready or worker._later)
         worker._begin_turn(noticed=worker._notices_event in ready)
+        self._move_clock(self._ahead_s)
         for fd, events in ready:
             worker._handle(fd, events)
         worker._run_later()
@@ -119,9 +121,14 @@ class Bench:
         raise AssertionError("the loop spins")
 
     def pass_time(self, seconds: float) -> None:
-        """Have the timers run as if so much time had passed since the last turn."""
-        self.worker.now_s += seconds
+        """Have the timers run as if so much time had passed; what comes then is later by as much."""
+        self._ahead_s += seconds
+        self._move_clock(seconds)
         self.worker._run_timers()
+
+    def _move_clock(self, seconds: float) -> None:
+        self.worker.now_s += seconds
+        self.worker.files.now_s = self.worker.now_s
 
     # Clients.
 

@@ -126,7 +126,7 @@ def test_a_flight_that_finds_no_room_is_sent_on_later(folder: Path) -> None:
     service = tls_service(context=new_context(large))
     with Bench(folder, tls=service) as bench:
         bench.service.listeners[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
-        client, tls = bench.connect(receive_buffer_bytes=4096), MemoryClient()
+        client, tls = bench.connect(receive_buffer_bytes=16384), MemoryClient()
         conn = bench.only()
         bench.send_all(client, tls.data_to_send())
         bench.settle()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from ktlsserve.files.root import Root
 from ktlsserve.http1.answer import Site, answer
 from ktlsserve.http1.dates import format_http_date
 from ktlsserve.http1.head import parse_head
-from ktlsserve.http1.reply import FileSlice, Reply
+from ktlsserve.http1.reply import FileSlice, Reply, error_reply
 from ktlsserve.http1.request import HeadLimits
 from ktlsserve.kernel.inotify import ChangeNotices
 from ktlsserve.worker import memo as module
@@ -178,13 +179,29 @@ def test_without_small_files_in_memory_all_are_sent_from_disk(bench: Bench) -> N
     assert finished.count == 13
 
 
+def test_a_client_that_wants_the_connection_closed_is_answered_from_memory_too(bench: Bench) -> None:
+    head = get("large.txt", b"Connection: close")
+    wire = bench.answer(head)
+    assert b"\r\nConnection: close\r\n" in wire
+    finished = bench.find(head)
+    assert finished_wire(finished) == wire
+    assert finished is not None
+    assert finished.close
+    rest = finished.rest(len(wire) - 1)
+    assert rest.close
+    rest.release()
+    bench.answer(get("large.txt"))
+    kept_alive = bench.find(get("large.txt"))
+    assert kept_alive is not None
+    assert not kept_alive.close
+
+
 # What isn't kept.
 
 
 @pytest.mark.parametrize(
     "head",
     [
-        get("small.txt", b"Connection: close"),
         get("small.txt").replace(b"HTTP/1.1", b"HTTP/1.0"),
         get("small.txt", b"Content-Length: 5"),
         get("small.txt", b"Transfer-Encoding: chunked"),
@@ -216,6 +233,23 @@ def test_a_long_head_is_found_by_its_key_alone(bench: Bench) -> None:
     assert bench.find(long) is None
     assert finished_wire(bench.find_by_key(long)) == wire
     assert bench.find(long) is None
+
+
+def test_a_connection_that_ends_by_itself_is_no_reason_to_keep_its_reply(bench: Bench) -> None:
+    head = get("small.txt")
+    request = parse_head(head, LIMITS)
+    reply = answer(replace(request, keep_alive=False), bench.site, NOW_S)
+    assert reply.close
+    bench.memo.keep(head, request, reply, bench.cache.epoch)
+    reply.release()
+    assert bench.find(head) is None
+
+
+def test_trouble_of_the_server_is_not_kept(bench: Bench) -> None:
+    head = get("small.txt", b"Connection: close")
+    request = parse_head(head, LIMITS)
+    bench.memo.keep(head, request, error_reply(503, request, NOW_S), bench.cache.epoch)
+    assert bench.find(head) is None
 
 
 # For how long.

@@ -171,13 +171,26 @@ def test_many_parts_are_cut_into_slices_too() -> None:
 
 def test_what_is_unsent_is_told() -> None:
     file = open_file(0, bytes(100))
-    sender = ScriptedSender([file], takes=deque([5, None, 14, 3, 40, None]))
+    sender = ScriptedSender([file], takes=deque([5, None, 14, 3, 40]))
     outbox = Outbox(reply(b"abc", FileSlice(file, 0, 100)))
     unsent = [outbox.unsent_bytes]
     for _ in range(3):
         outbox.send(sender, SLICE_BYTES)
         unsent.append(outbox.unsent_bytes)
     assert unsent == [122, 117, 60, 0]
+
+
+def test_a_socket_that_took_less_is_not_asked_again_at_once() -> None:
+    file = open_file(0, bytes(100))
+    sender = ScriptedSender([file], takes=deque([len(HEAD), 60]))
+    assert Outbox(reply(FileSlice(file, 0, 100))).send(sender, SLICE_BYTES) is Progress.BLOCKED
+    assert len(sender.sizes) == 2
+
+
+def test_a_sender_that_encrypts_takes_less_than_it_is_asked_for() -> None:
+    file = open_file(0, bytes(100))
+    sender = ScriptedSender([file], takes=deque([len(HEAD), 60]), holds_ciphertext=True)
+    assert Outbox(reply(FileSlice(file, 0, 100))).send(sender, SLICE_BYTES) is Progress.DONE
 
 
 # A sender that keeps ciphertext.
@@ -203,6 +216,8 @@ def test_a_truncated_file_is_an_error() -> None:
     file = open_file(0, bytes(50))
     sender = ScriptedSender([file])
     outbox = Outbox(reply(FileSlice(file, 0, 80)))
+    # Less than was asked for may as well be a full socket.
+    assert outbox.send(sender, SLICE_BYTES) is Progress.BLOCKED
     with pytest.raises(FileTruncated, match="a file ends at 50, 30 bytes before the length announced"):
         outbox.send(sender, SLICE_BYTES)
     # Whoever ends the connection gives the file up, once.
@@ -214,7 +229,7 @@ def test_a_truncated_file_is_an_error() -> None:
 def test_each_slice_gives_its_use_up_when_it_is_sent() -> None:
     file = open_file(0, bytes(100))
     file.retain()
-    sender = ScriptedSender([file], takes=deque([len(HEAD), 50, 5, None]))
+    sender = ScriptedSender([file], takes=deque([len(HEAD), 50, 5]))
     outbox = Outbox(reply(FileSlice(file, 0, 50), FileSlice(file, 50, 50)))
     assert outbox.send(sender, SLICE_BYTES) is Progress.BLOCKED
     assert file.uses == 1
