@@ -4,9 +4,9 @@ What a client sent can't end a line, a field or a JSON string: quotes, backslash
 are escaped, as \xHH in the combined format (like nginx), the JSON way in JSON. The common case, nothing to escape, is
 told by one ``bytes.translate``.
 
-A line is made of three kinds of values: those of the connection and those of the request's head, which are written out
-once and kept by whoever asks (``AccessLog``), and those of the reply, which are few. So a request that was seen before
-costs one ``%``.
+A line has three parts: what is said of the connection, what is said of a request and its reply, and the time. The first
+two are written out once and kept by whoever asks (``AccessLog``), so that a request that was seen before costs no more
+than joining bytes.
 """
 
 from __future__ import annotations
@@ -26,9 +26,6 @@ _USER_AGENT = re.compile(rb"\r\nuser-agent:[ \t]*([^\r]*)", re.IGNORECASE)
 _CUT_MARK = b"..."
 # The longest IPv6 address with a zone; only a bug makes longer ones, but the line must fit then too.
 _ADDRESS_CHARACTERS = 64
-
-Written = tuple[bytes, bytes]
-"""What a format has written of a connection or of a request, in the two places of the line where that stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +63,18 @@ class RequestFields:
 
 
 class LineFormat(Protocol):
-    """Makes lines, and keeps the text of the current second from one to the next."""
+    """Makes lines, and keeps the text of the current time from one to the next."""
 
-    def write_client(self, client: Client) -> Written:
+    def write_client(self, client: Client) -> bytes:
         """Return what its lines say of a connection."""
 
-    def write_request(self, fields: RequestFields) -> Written:
-        """Return what its lines say of a request."""
+    def write_reply(self, request: RequestFields, status: int, body_bytes: int) -> bytes:
+        """Return what its lines say of a reply: its ``status``, and how many bytes of its body were sent."""
 
-    def line(
-        self, client: Written, request: Written, status: int, body_bytes: int, when_s: float, duration_s: float
-    ) -> bytes:
-        """Return the line of one reply with its LF.
+    def line(self, client: bytes, reply: bytes, when_s: float, duration_s: float) -> bytes:
+        """Return the line of one reply with its LF, of what the two other methods wrote.
 
-        ``status`` is that of the reply, ``body_bytes`` what was sent of its body, ``when_s`` the time since the epoch
-        and ``duration_s`` the time from the request's head to the end of the reply.
+        ``when_s`` is the time since the epoch, ``duration_s`` that from the request's head to the end of the reply.
         """
 
 
@@ -94,69 +88,61 @@ class CombinedFormat:
         self._second = -1
         self._time = b""
 
-    def write_client(self, client: Client) -> Written:
+    def write_client(self, client: Client) -> bytes:
         """See ``LineFormat``."""
-        return _escape(client.address[:_ADDRESS_CHARACTERS].encode("ascii", "backslashreplace")), b""
+        return _escape(client.address[:_ADDRESS_CHARACTERS].encode("ascii", "backslashreplace")) + b" - - ["
 
-    def write_request(self, fields: RequestFields) -> Written:
+    def write_reply(self, request: RequestFields, status: int, body_bytes: int) -> bytes:
         """See ``LineFormat``."""
         referer, user_agent = (
-            b"-" if value is None else _escape(value) for value in (fields.referer, fields.user_agent)
+            b"-" if value is None else _escape(value) for value in (request.referer, request.user_agent)
         )
-        return b'"%b"' % _escape(fields.request_line), b'"%b" "%b"' % (referer, user_agent)
+        return b'] "%b" %d %d "%b" "%b"\n' % (_escape(request.request_line), status, body_bytes, referer, user_agent)
 
-    def line(
-        self,
-        client: Written,
-        request: Written,
-        status: int,
-        body_bytes: int,
-        when_s: float,
-        duration_s: float,  # noqa: ARG002 - the format has no place for it
-    ) -> bytes:
+    def line(self, client: bytes, reply: bytes, when_s: float, duration_s: float) -> bytes:  # noqa: ARG002 - no place
         """See ``LineFormat``."""
         second = int(when_s)
         if second != self._second:
             self._second, self._time = second, _local_time(second)
-        return b"%b - - [%b] %b %d %d %b\n" % (client[0], self._time, request[0], status, body_bytes, request[1])
+        return client + self._time + reply
 
 
 class JsonFormat:
     """One object a line, always with the same keys; what is absent is null. The time is UTC (RFC 3339)."""
 
     def __init__(self) -> None:
-        self._second = -1
+        self._when_s = -1.0
         self._time = b""
 
-    def write_client(self, client: Client) -> Written:
+    def write_client(self, client: Client) -> bytes:
         """See ``LineFormat``."""
+        address = _json(client.address[:_ADDRESS_CHARACTERS].encode("utf-8", "backslashreplace"))
         tls = f'"tls_version":{json.dumps(client.tls_version)},"tls_cipher":{json.dumps(client.tls_cipher)}'
-        return _json(client.address[:_ADDRESS_CHARACTERS].encode("utf-8", "backslashreplace")), tls.encode()
+        return b'"client":%b,%b,' % (address, tls.encode())
 
-    def write_request(self, fields: RequestFields) -> Written:
+    def write_reply(self, request: RequestFields, status: int, body_bytes: int) -> bytes:
         """See ``LineFormat``."""
-        behind = b'"referer":%b,"user_agent":%b' % (_json(fields.referer), _json(fields.user_agent))
-        return _json(fields.request_line), behind
-
-    def line(
-        self, client: Written, request: Written, status: int, body_bytes: int, when_s: float, duration_s: float
-    ) -> bytes:
-        """See ``LineFormat``."""
-        second = int(when_s)
-        if second != self._second:
-            self._second = second
-            self._time = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)).encode()
-        return (b'{"time":"%b.%03dZ","client":%b,"request":%b,"status":%d,"bytes":%d,%b,"duration_s":%.6f,%b}\n') % (
-            self._time,
-            (when_s - second) * 1000,
-            client[0],
-            request[0],
+        return b'"request":%b,"status":%d,"bytes":%d,"referer":%b,"user_agent":%b,' % (
+            _json(request.request_line),
             status,
             body_bytes,
-            request[1],
-            duration_s,
-            client[1],
+            _json(request.referer),
+            _json(request.user_agent),
         )
+
+    def line(self, client: bytes, reply: bytes, when_s: float, duration_s: float) -> bytes:
+        """See ``LineFormat``."""
+        if when_s != self._when_s:
+            self._when_s, self._time = when_s, _utc_time(when_s)
+        # A known request is answered in the turn in which it comes.
+        duration = b'"duration_s":%.6f}\n' % duration_s if duration_s else b'"duration_s":0.000000}\n'
+        return self._time + client + reply + duration
+
+
+def _utc_time(when_s: float) -> bytes:
+    """Begin a JSON line at seconds since the epoch."""
+    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(when_s))
+    return b'{"time":"%b.%03dZ",' % (moment.encode(), when_s % 1 * 1000)
 
 
 def _local_time(second: int) -> bytes:

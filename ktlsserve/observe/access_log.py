@@ -20,7 +20,7 @@ import select
 import stat
 
 from ktlsserve.errors import StartupError
-from ktlsserve.observe.access_line import Client, CombinedFormat, JsonFormat, LineFormat, RequestFields, Written
+from ktlsserve.observe.access_line import Client, CombinedFormat, JsonFormat, LineFormat, RequestFields
 
 # What is gathered for one write: some 300 lines, which makes the system call cheap per line (as nginx's buffer=64k).
 FLUSH_BYTES = 64 * 1024
@@ -32,7 +32,7 @@ WARNING_INTERVAL_S = 60.0
 _OPEN_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 # Addresses are personal data: not for everybody.
 _MODE = 0o640
-# Heads of which it is kept what lines say of them; who sends longer ones is not helped by what would crowd out others.
+# Heads whose part of the line is kept; who sends longer ones is not helped by what would crowd out the others.
 _MOST_KNOWN_HEADS = 4096
 _LONGEST_KNOWN_HEAD_BYTES = 2048
 
@@ -50,7 +50,8 @@ class AccessLog:
         self.destination = destination
         self.dropped_lines = 0
         self._format: LineFormat = JsonFormat() if as_json else CombinedFormat()
-        self._known_heads: dict[bytes, Written] = {}
+        # By head: the status and the size of the last reply to it, and what lines say of that.
+        self._known_heads: dict[bytes, tuple[int, int, bytes]] = {}
         self._buffer = bytearray()
         self._until_flush_bytes = FLUSH_BYTES
         self._failing = False
@@ -63,27 +64,28 @@ class AccessLog:
             raise StartupError(f"can't write the access log to {destination!r}: {_reason(error)}") from None
         self._piece_bytes = _piece_bytes(self._fd)
 
-    def write_client(self, client: Client) -> Written:
+    def write_client(self, client: Client) -> bytes:
         """Return what lines say of a connection, for ``write``; the same for all its lines."""
         return self._format.write_client(client)
 
-    def write(
-        self, client: Written, head: bytes, status: int, body_bytes: int, when_s: float, duration_s: float
-    ) -> None:
-        """Add the line of one reply: see ``LineFormat.line``.
+    def write(self, client: bytes, head: bytes, status: int, body_bytes: int, when_s: float, duration_s: float) -> None:
+        """Add the line of one reply: see ``LineFormat``.
 
         ``head`` is that of the request, or empty where the reply answers what was no request.
         """
-        request = self._known_heads.get(head) or self._write_request(head)
-        line = self._format.line(client, request, status, body_bytes, when_s, duration_s)
-        if len(line) > self._piece_bytes:
+        known = self._known_heads.get(head)
+        if known is None or known[0] != status or known[1] != body_bytes:
+            known = self._keep(head, status, body_bytes)
+        line = self._format.line(client, known[2], when_s, duration_s)
+        line_bytes = len(line)
+        if line_bytes > self._piece_bytes:
             line = self._short_line(client, head, status, body_bytes, when_s, duration_s)
         if len(self._buffer) < BACKLOG_BYTES:
             self._buffer += line
         else:
             self.dropped_lines += 1
         # Counted down by dropped lines too: a reader that wakes up is noticed after as many lines as ever.
-        self._until_flush_bytes -= len(line)
+        self._until_flush_bytes -= line_bytes
         if self._until_flush_bytes <= 0:
             self.flush()
 
@@ -93,17 +95,19 @@ class AccessLog:
         while self._buffer:
             # The second for a line gathered for a file that was reopened as a pipe.
             end = self._buffer.rfind(b"\n", 0, self._piece_bytes) + 1 or self._buffer.find(b"\n") + 1
-            piece = bytes(self._buffer[:end])
             try:
-                written = os.write(self._fd, piece)
+                # Not copied; and let go of at once, since a buffer that is looked at can't be shortened.
+                with memoryview(self._buffer)[:end] as piece:
+                    written = os.write(self._fd, piece)
             except BlockingIOError:
                 self._last_failure = "its reader is too slow"
                 return
             except OSError as error:
                 self._failing, self._last_failure = True, _reason(error)
                 return
+            whole = self._buffer[written - 1] == 0x0A
             del self._buffer[:written]
-            if piece[written - 1] != 0x0A:
+            if not whole:
                 self._give_up_torn_line()
         self._failing = False
 
@@ -148,25 +152,25 @@ class AccessLog:
         self._warned_lines = self.dropped_lines
         _logger.warning("access log %s: %s; lines lost: %d", self.destination, self._last_failure, lost)
 
-    def _write_request(self, head: bytes) -> Written:
-        """Write out what lines say of a head, and keep it; all that is kept goes when there is no more room."""
-        request = self._format.write_request(RequestFields.of(head))
+    def _keep(self, head: bytes, status: int, body_bytes: int) -> tuple[int, int, bytes]:
+        """Write out what lines say of a reply, and keep it; all that is kept goes when there is no more room."""
+        known = (status, body_bytes, self._format.write_reply(RequestFields.of(head), status, body_bytes))
         if len(head) <= _LONGEST_KNOWN_HEAD_BYTES:
             if len(self._known_heads) >= _MOST_KNOWN_HEADS:
                 self._known_heads.clear()
-            self._known_heads[head] = request
-        return request
+            self._known_heads[head] = known
+        return known
 
     def _short_line(
-        self, client: Written, head: bytes, status: int, body_bytes: int, when_s: float, duration_s: float
+        self, client: bytes, head: bytes, status: int, body_bytes: int, when_s: float, duration_s: float
     ) -> bytes:
         """Make a line that can be written in one piece, by halving what the client sent until it fits."""
         fields = RequestFields.of(head)
         keep_bytes = self._piece_bytes
         while True:
             keep_bytes //= 2
-            request = self._format.write_request(fields.cut(keep_bytes))
-            line = self._format.line(client, request, status, body_bytes, when_s, duration_s)
+            reply = self._format.write_reply(fields.cut(keep_bytes), status, body_bytes)
+            line = self._format.line(client, reply, when_s, duration_s)
             if len(line) <= self._piece_bytes:
                 return line
 

@@ -1,26 +1,13 @@
-"""What a finished reply says of itself in the access log."""
+"""What lines of the access log say of a connection."""
 
 from __future__ import annotations
 
 from ktlsserve.observe.access_line import Client
-from ktlsserve.observe.access_log import AccessLog
 from ktlsserve.worker.connection import Connection
 
 
-def log_reply(log: AccessLog, conn: Connection, status: int, body_bytes: int, when_s: float, now_s: float) -> None:
-    """Write the line of the reply that ``conn`` has just sent, at ``when_s`` of the clock and ``now_s`` monotonic.
-
-    A reply to what was no request (a bad head, a head that didn't come) has an empty request line, as nginx writes it.
-    """
-    client = conn.logged_client
-    if client is None:
-        client = conn.logged_client = log.write_client(_client(conn))
-    head = conn.head
-    log.write(client, head, status, body_bytes, when_s, now_s - conn.request_s if head else 0.0)
-    conn.head = b""
-
-
-def _client(conn: Connection) -> Client:
+def describe_client(conn: Connection) -> Client:
+    """Return what lines say of the connection, which stays the same from its first reply on."""
     address = conn.peer.rpartition(":")[0].strip("[]")
     if conn.established is None:
         return Client(address)

@@ -11,7 +11,6 @@ from ktlsserve.errors import IllegalTransition
 from ktlsserve.http1.body import BodyDiscarder
 from ktlsserve.http1.reply import Reply
 from ktlsserve.http1.request import Request
-from ktlsserve.observe.access_line import Written
 from ktlsserve.tls.handshake import Established, Handshake
 from ktlsserve.worker.memo import Memo
 from ktlsserve.worker.outbox import Outbox
@@ -99,7 +98,7 @@ class Connection:
         # For the access log only: the head that is answered, and what lines say of this connection.
         self.head = b""
         self.request_s = 0.0
-        self.logged_client: Written | None = None
+        self.logged_client: bytes | None = None
         # Closing: what was unsent at the last look, and how many looks there were.
         self.unsent_bytes = -1
         self.flush_checks = 0

@@ -24,7 +24,7 @@ from ktlsserve.http1.request import Request
 from ktlsserve.kernel.inotify import ChangeNotices
 from ktlsserve.worker import closing, handshaking, requests
 from ktlsserve.worker.accepting import Acceptor
-from ktlsserve.worker.accounting import log_reply
+from ktlsserve.worker.accounting import describe_client
 from ktlsserve.worker.connection import Connection, Front, Timeout
 from ktlsserve.worker.dispatch import on_event, on_timeout
 from ktlsserve.worker.memo import Memo
@@ -136,10 +136,17 @@ class Worker:
 
     def reply_sent(self, conn: Connection, status: int, body_bytes: int) -> None:
         """Note a reply that was taken, whole or as far as ``body_bytes`` of its body."""
-        if self.service.access_log is not None:
-            log_reply(self.service.access_log, conn, status, body_bytes, self.when_s, self.now_s)
-            if self._flush_log_at_s == math.inf:
-                self._flush_log_at_s = self.now_s + _LOG_FLUSH_S
+        log = self.service.access_log
+        if log is None:
+            return
+        client, head = conn.logged_client, conn.head
+        if client is None:
+            client = conn.logged_client = log.write_client(describe_client(conn))
+        # A reply to what was no request (a bad head, one that didn't come) has no request line, as nginx writes it.
+        log.write(client, head, status, body_bytes, self.when_s, self.now_s - conn.request_s if head else 0.0)
+        conn.head = b""
+        if self._flush_log_at_s == math.inf:
+            self._flush_log_at_s = self.now_s + _LOG_FLUSH_S
 
     def forget(self, conn: Connection) -> None:
         """Drop a connection that is about to close."""

@@ -50,8 +50,8 @@ def line(
     fields: RequestFields = FIELDS,
 ) -> bytes:
     made = Client(client) if isinstance(client, str) else client
-    written = line_format.write_client(made), line_format.write_request(fields)
-    return line_format.line(*written, 200, 2326, when_s, duration_s)
+    written = line_format.write_client(made), line_format.write_reply(fields, 200, 2326)
+    return line_format.line(*written, when_s, duration_s)
 
 
 class TestRequestFields:

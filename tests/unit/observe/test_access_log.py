@@ -435,6 +435,14 @@ class TestKnownHeads:
         log.flush()
         assert numbers(path.read_bytes()) == [1, 1]
 
+    def test_another_reply_to_it_is_written_out_anew(self, log: AccessLog, path: Path) -> None:
+        client, head = log.write_client(Client("192.0.2.7")), b"GET / HTTP/1.1\r\n\r\n"
+        for status, body_bytes in ((200, 10), (200, 10), (200, 11), (304, 0), (200, 10)):
+            log.write(client, head, status, body_bytes, 0.0, 0.0)
+        log.flush()
+        said = [line.split(b'"')[2].split() for line in path.read_bytes().splitlines()]
+        assert said == [[b"200", b"10"], [b"200", b"10"], [b"200", b"11"], [b"304", b"0"], [b"200", b"10"]]
+
     def test_what_is_known_is_bounded(self, log: AccessLog, path: Path) -> None:
         write_lines(log, 10_000)
         log.flush()
