@@ -4,10 +4,10 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
+from ktlsserve.observe import access_line
 from ktlsserve.observe.access_line import Client, CombinedFormat, JsonFormat, LineFormat, RequestFields
 
 WHEN_S = 971_211_336.25  # 2000-10-10 20:55:36.25 UTC
@@ -74,6 +74,12 @@ class TestRequestFields:
         assert cut == RequestFields(b"GET ...", b"1234", None)
 
 
+@pytest.mark.parametrize("code", range(256))
+def test_what_needs_no_escape(code: int) -> None:
+    assert access_line._is_plain(bytes((code,))) == (code in access_line._SAFE)
+    assert access_line._is_plain(b"a" + bytes((code,)) + b"z") == (code in access_line._SAFE)
+
+
 class TestCombined:
     @pytest.mark.parametrize(
         ("zone", "expected"),
@@ -102,13 +108,13 @@ class TestCombined:
     @pytest.mark.parametrize("text", HOSTILE)
     @pytest.mark.parametrize("field", ["request_line", "referer", "user_agent"])
     def test_nothing_breaks_out(self, field: str, text: bytes) -> None:
-        made = line(CombinedFormat(), fields=replace(FIELDS, **{field: b"<" + text + b">"}))
+        made = line(CombinedFormat(), fields=FIELDS._replace(**{field: b"<" + text + b">"}))
         assert re.fullmatch(rb'[0-9.]+ - - \[[^"\\]+\] "[ !#-~]*" 200 2326 "[ !#-~]*" "[ !#-~]*"\n', made)
         unescaped = re.sub(rb"\\x([0-9A-F]{2})", lambda match: bytes.fromhex(match[1].decode()), made)
         assert b"<" + text + b">" in unescaped
 
     def test_escapes_are_those_of_nginx(self) -> None:
-        made = line(CombinedFormat(), fields=replace(FIELDS, user_agent='a"b\\c\n\x7fü'.encode()))
+        made = line(CombinedFormat(), fields=FIELDS._replace(user_agent='a"b\\c\n\x7fü'.encode()))
         assert made.endswith(rb'"a\x22b\x5Cc\x0A\x7F\xC3\xBC"' + b"\n")
 
     def test_client_that_is_no_address(self) -> None:
@@ -118,7 +124,7 @@ class TestCombined:
 class TestJson:
     def test_line(self) -> None:
         client = Client("192.0.2.7", "TLSv1.3", "TLS_AES_128_GCM_SHA256")
-        made = line(JsonFormat(), client=client, fields=replace(FIELDS, user_agent=b"curl/8.5.0"), duration_s=0.00123)
+        made = line(JsonFormat(), client=client, fields=FIELDS._replace(user_agent=b"curl/8.5.0"), duration_s=0.00123)
         assert made.endswith(b"}\n")
         assert json.loads(made) == {
             "time": "2000-10-10T20:55:36.250Z",
@@ -145,7 +151,7 @@ class TestJson:
     @pytest.mark.parametrize("text", HOSTILE)
     @pytest.mark.parametrize("field", ["request_line", "referer", "user_agent"])
     def test_nothing_breaks_out(self, field: str, text: bytes) -> None:
-        made = line(JsonFormat(), fields=replace(FIELDS, **{field: b"<" + text + b">"}))
+        made = line(JsonFormat(), fields=FIELDS._replace(**{field: b"<" + text + b">"}))
         assert made.isascii()
         assert made.count(b"\n") == 1
         key = "request" if field == "request_line" else field
