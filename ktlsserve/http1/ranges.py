@@ -35,12 +35,13 @@ def select_ranges(value: bytes, size: int) -> tuple[ByteRange, ...] | None:
     """Return what a Range field asks of a file of ``size`` bytes.
 
     None means that the field is to be ignored and the whole file sent, as RFC 9110 section 14.2 allows: another unit,
-    a malformed set, more than MAX_RANGES ranges, or an empty file, of which no part can be named. An empty tuple means
-    that no range lies in the file: 416. Ranges that overlap are made one, which comes where the first of them was
-    asked for (section 15.3.7.2); ranges that lie outside are left out.
+    a malformed set, more than MAX_RANGES ranges, or the beginning or end of an empty file, which no Content-Range can
+    name: who wants the first kilobyte of any file is content with the whole of that one. An empty tuple means that no
+    range lies in the file: 416. Ranges that overlap are made one, which comes where the first of them was asked for
+    (section 15.3.7.2); ranges that lie outside are left out.
     """
     unit = _UNIT.fullmatch(value)
-    if unit is None or not size:
+    if unit is None:
         return None
     specs = [spec.strip(b" \t") for spec in unit["set"].split(b",")]
     specs = [spec for spec in specs if spec]
@@ -50,7 +51,7 @@ def select_ranges(value: bytes, size: int) -> tuple[ByteRange, ...] | None:
     for spec in specs:
         match = _SPEC.fullmatch(spec)
         bounds = match and _bounds(match["first"], match["last"], size)
-        if bounds is None:
+        if bounds is None or (not size and not bounds[0]):
             return None
         if bounds[0] < bounds[1]:
             found.append(bounds)

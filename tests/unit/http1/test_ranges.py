@@ -89,9 +89,14 @@ def test_what_is_not_well_formed_is_ignored(value: bytes) -> None:
     assert select(value) is None
 
 
-@pytest.mark.parametrize("value", [b"bytes=0-", b"bytes=-5", b"bytes=0-0"])
-def test_an_empty_file_has_no_parts(value: bytes) -> None:
+@pytest.mark.parametrize("value", [b"bytes=0-", b"bytes=-5", b"bytes=-0", b"bytes=0-0", b"bytes=3-, 0-0", b"bytes=x"])
+def test_who_asks_for_the_beginning_or_end_of_an_empty_file_gets_it_all(value: bytes) -> None:
     assert select(value, 0) is None
+
+
+@pytest.mark.parametrize("value", [b"bytes=1-", b"bytes=3-6", b"bytes=3-6, 9-"])
+def test_nothing_lies_behind_the_beginning_of_an_empty_file(value: bytes) -> None:
+    assert select(value, 0) == []
 
 
 def test_too_many_ranges_are_ignored() -> None:
