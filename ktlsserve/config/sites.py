@@ -56,7 +56,8 @@ class SiteDefaults:
         metadata=setting(
             PRECOMPRESSED,
             "Compressed files beside the plain ones (app.js.br beside app.js) to send to those who take them, in order "
-            "of preference. None: each is another look at the folder, and an old one would go unnoticed.",
+            "of preference. None: each is another look at the folder. One that is older than the file beside it isn't "
+            "sent, and the log says so.",
         ),
     )
     listing: bool = field(

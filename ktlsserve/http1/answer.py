@@ -28,7 +28,7 @@ from ktlsserve.http1.reply import (
     make_reply,
     redirect_reply,
 )
-from ktlsserve.http1.representation import FileOpener, Representation, open_file, open_sibling, open_target
+from ktlsserve.http1.representation import FileOpener, Representation, Tell, open_file, open_sibling, open_target
 from ktlsserve.http1.request import BodyKind, Request
 from ktlsserve.http1.rules import NO_RULE, Rule, find_rule
 from ktlsserve.http1.target import Target, resolve_target
@@ -60,10 +60,10 @@ class Site:
     ``index_names`` are tried in order in a directory. ``body_bytes`` is the longest request body that is read over so
     that the connection can go on; beyond that a new connection is cheaper than the rest of the body. ``precompressed``
     names the content-codings (keys of ``negotiation.SUFFIXES``) whose siblings of a file, ``app.js.br`` beside
-    ``app.js``, are sent to clients that take them, in the order in which the server likes them. ``rules`` are for some
-    of its paths; ``fields`` go with every reply to which no rule applies (a rule holds them itself). ``error_pages``
-    are the files, as paths beneath the root, that explain a status. ``listings`` answers for folders without an index;
-    None makes them 404.
+    ``app.js``, are sent to clients that take them, in the order in which the server likes them; ``tell_stale`` hears of
+    each that isn't, because it is older than its file. ``rules`` are for some of its paths; ``fields`` go with every
+    reply to which no rule applies (a rule holds them itself). ``error_pages`` are the files, as paths beneath the root,
+    that explain a status. ``listings`` answers for folders without an index; None makes them 404.
     """
 
     files: FileOpener
@@ -76,6 +76,7 @@ class Site:
     fields: Fields = ()
     error_pages: Mapping[int, bytes] = field(default_factory=dict)
     listings: Listings | None = None
+    tell_stale: Tell = lambda _: None
 
 
 def answer(request: Request, site: Site, now_s: int) -> Reply:
@@ -138,7 +139,7 @@ def _represent(chosen: Representation, request: Request, site: Site, rule: Rule,
     if site.precompressed:
         for_caches = (*for_caches, *_VARY)
         codings = acceptable_codings(request.header(b"accept-encoding"), site.precompressed)
-        chosen = open_sibling(site.files, chosen, codings)
+        chosen = open_sibling(site.files, chosen, codings, site.tell_stale)
 
     # 6. The preconditions, now that there is something to compare with (RFC 9110 section 13.2.1).
     modified_s = last_modified_s(chosen.file.mtime_ns, terms.now_s)

@@ -6,7 +6,7 @@ released.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +14,11 @@ from ktlsserve.errors import RequestError
 from ktlsserve.http1.negotiation import SUFFIXES
 from ktlsserve.http1.reply import ServedFile
 from ktlsserve.http1.target import Target
+
+_NS_PER_S = 1_000_000_000
+
+Tell = Callable[[bytes], None]
+"""Hears of a path beneath the root."""
 
 
 class FileOpener(Protocol):
@@ -71,22 +76,39 @@ def open_file(files: FileOpener, path: bytes) -> ServedFile:
     return file
 
 
-def open_sibling(files: FileOpener, plain: Representation, codings: Sequence[bytes]) -> Representation:
+def open_sibling(
+    files: FileOpener, plain: Representation, codings: Sequence[bytes], tell_stale: Tell = lambda _: None
+) -> Representation:
     """Return the first sibling of ``plain`` in one of ``codings`` that exists, in exchange; otherwise ``plain``.
 
-    A sibling that may not be read is as good as none, for the plain file is there. Raises RequestError, having
-    released ``plain``, where the opener fails otherwise.
+    A sibling that may not be read is as good as none, for the plain file is there. So is one that is older than the
+    file: it was made from what the file was before. ``tell_stale`` hears of it. Raises RequestError, having released
+    ``plain``, where the opener fails otherwise.
     """
     for coding in codings:
+        path = plain.path + SUFFIXES[coding]
         try:
-            file = _open_if_there(files, plain.path + SUFFIXES[coding], missing=(403, 404))
+            file = _open_if_there(files, path, missing=(403, 404))
         except RequestError:
             plain.file.release()
             raise
-        if file is not None:
+        if file is not None and _is_stale(file, plain.file):
+            file.release()
+            tell_stale(path)
+        elif file is not None:
             plain.file.release()
             return Representation(file, plain.path, coding)
     return plain
+
+
+def _is_stale(sibling: ServedFile, plain: ServedFile) -> bool:
+    """Tell whether ``sibling`` is older than what it should hold; a time of whole seconds may stand for any in them.
+
+    Programs that give the sibling the time of its file don't all give it the fraction of the second.
+    """
+    if sibling.mtime_ns % _NS_PER_S == 0:
+        return sibling.mtime_ns // _NS_PER_S < plain.mtime_ns // _NS_PER_S
+    return sibling.mtime_ns < plain.mtime_ns
 
 
 def _open_if_there(files: FileOpener, path: bytes, missing: Sequence[int]) -> ServedFile | None:

@@ -19,6 +19,7 @@ from ktlsserve.http1.listing import Listings
 from ktlsserve.http1.presets import IMMUTABLE, site_fields
 from ktlsserve.http1.reply import Fields, fields_over
 from ktlsserve.http1.sites import Sites, host_name
+from ktlsserve.observe.stale_siblings import StaleSiblings
 from ktlsserve.passwords import load_users
 from ktlsserve.supervisor.listeners import Listener
 
@@ -91,7 +92,8 @@ def _site(config: Config, site: Site, roots: Roots, types: MimeTable, gates: Map
     pages = defaults.error_pages if site.error_pages is None else site.error_pages
     fields = _fields(site, defaults, secure=config.tls.mode != "off")
     listing = defaults.listing if site.listing is None else site.listing
-    root = roots[site.root or config.server.root]
+    path = site.root or config.server.root
+    root = roots[path]
     return answer.Site(
         files=root,
         types=types,
@@ -103,6 +105,7 @@ def _site(config: Config, site: Site, roots: Roots, types: MimeTable, gates: Map
         fields=fields,
         listings=Listings(FolderReader(root, config.files.listed_entries)) if listing else None,
         error_pages={int(status): page[1:].encode() for status, page in pages.items()},
+        tell_stale=StaleSiblings(path).tell,
     )
 
 

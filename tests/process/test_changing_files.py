@@ -53,6 +53,30 @@ def body(wire: Wire, folder: Path, name: str) -> bytes:
     return response.body if response.status == 200 else b"%d" % response.status
 
 
+def test_a_sibling_counts_while_it_is_as_new_as_its_file(tmp_path: Path) -> None:
+    (root := tmp_path / "root").mkdir()
+    file, sibling = root / "a.txt", root / "a.txt.gz"
+    settings = {"defaults.precompressed": ["gzip"]}
+    with Server(tmp_path / "server", root, tls="off", settings=settings) as server, dialer(server)() as wire:
+
+        def got() -> list[bytes]:
+            # Asked twice: the second time the reply comes out of the memo.
+            return [wire.get("/a.txt", "Accept-Encoding: gzip").body for _ in range(2)]
+
+        replace(file, b"first")
+        replace(sibling, b"first, compressed")
+        assert got() == [b"first, compressed"] * 2
+        time_ns = sibling.stat().st_mtime_ns
+        replace(file, b"second")
+        os.utime(file, ns=(time_ns + 1_000_000_000,) * 2)
+        assert got() == [b"second"] * 2
+        os.utime(sibling, ns=(time_ns + 1_000_000_000,) * 2)
+        assert got() == [b"first, compressed"] * 2
+        os.utime(sibling, ns=(time_ns - 1_000_000_000,) * 2)
+        assert got() == [b"second"] * 2
+        assert server.log().count("older than the file beside it") == 1
+
+
 def test_a_file_truncated_while_it_is_sent(server: Server, folder: Path, wire: Wire) -> None:
     with begin_download(server, f"/{folder.name}/large.bin") as download:
         os.truncate(folder / "large.bin", LARGE_BYTES // 2)

@@ -10,7 +10,7 @@ from ktlsserve.errors import RequestError
 from ktlsserve.http1.answer import Site
 from ktlsserve.http1.dates import format_http_date
 from ktlsserve.http1.reply import FileSlice
-from tests.support.site_tree import BODY_BYTES, FILES, MTIME_S
+from tests.support.site_tree import BODY_BYTES, FILES, MTIME_S, mtime_ns_of
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ class MemoryFiles:
         if path in self.refuse:
             raise RequestError(self.refuse[path], "refused by the test")
         if path in self.files:
-            file = memory_file(self.files[path])
+            file = memory_file(self.files[path], mtime_ns=mtime_ns_of(path))
         elif not path or any(name.startswith(path + b"/") for name in self.files):
             file = memory_file()
             file.is_directory = True

@@ -11,7 +11,7 @@ from pathlib import Path
 from ktlsserve.http1.dates import format_http_date
 
 MTIME_S = 1_700_000_000
-"""Every file was changed at Tue, 14 Nov 2023 22:13:20 GMT."""
+"""Files were changed at Tue, 14 Nov 2023 22:13:20 GMT; those in STALE a second earlier."""
 
 NOW_S = 1_750_000_000
 """When the pure tests take place: Sun, 15 Jun 2025 15:06:40 GMT."""
@@ -33,6 +33,8 @@ FILES: dict[bytes, bytes] = {
     b"app.js.zst": b"not really zstd",
     b"only-gz.txt": b"plain text with one sibling\n" * 4,
     b"only-gz.txt.gz": b"gzipped text",
+    b"stale.txt": b"text that was changed\n",
+    b"stale.txt.gz": b"what the text was before",
     b"orphan.txt.gz": b"no plain file beside it",
     b"noextension": b"octets",
     b"with space.txt": b"space\n",
@@ -59,8 +61,16 @@ FILES: dict[bytes, bytes] = {
 }
 """Path beneath the root → content. Every folder on the way exists."""
 
+STALE = frozenset({b"stale.txt.gz"})
+"""Files that were changed a second before all others."""
+
 SPECIAL = (b"fifo", b"escape", b"loop", b"inside")
 """What only a disk can hold: a FIFO, a symlink out of the root, one to itself, and one to ``hello.txt``."""
+
+
+def mtime_ns_of(path: bytes) -> int:
+    """Return when a file of the tree was changed."""
+    return (MTIME_S - (path in STALE)) * 1_000_000_000
 
 
 def etag_of(content: bytes) -> bytes:
@@ -79,7 +89,7 @@ def make_site_tree(folder: Path) -> Path:
         path = folder / os.fsdecode(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-        os.utime(path, ns=(MTIME_S * 1_000_000_000,) * 2)
+        os.utime(path, ns=(mtime_ns_of(name),) * 2)
     os.mkfifo(folder / "fifo")
     (folder / "escape").symlink_to("/etc/passwd")
     (folder / "loop").symlink_to("loop")

@@ -5,13 +5,26 @@ import pytest
 from ktlsserve.errors import RequestError
 from ktlsserve.http1.representation import Representation, open_sibling, open_target
 from ktlsserve.http1.target import Target
-from tests.support.memory_site import MemoryFiles, memory_file
+from tests.support.memory_site import MemoryFile, MemoryFiles, memory_file
 
 TREE = {b"a.js": b"plain", b"a.js.gz": b"gz", b"a.js.br/x": b"", b"dir/one.html": b"1", b"dir/two.html/x": b""}
 
 
 def target(path: bytes, *, directory: bool = False) -> Target:
     return Target(path, directory, None, b"/" + path)
+
+
+class TimedFiles(MemoryFiles):
+    """Files of which each has the time that is given."""
+
+    def __init__(self, times: dict[bytes, int]) -> None:
+        super().__init__(dict.fromkeys(times, b"content"))
+        self.times = times
+
+    def open(self, path: bytes) -> MemoryFile:
+        file = super().open(path)
+        file.mtime_ns = self.times[path]
+        return file
 
 
 def plain(files: MemoryFiles) -> Representation:
@@ -59,6 +72,37 @@ def test_a_sibling_takes_the_place_of_the_file() -> None:
     sibling = open_sibling(files, plain(files), (b"zstd", b"gzip"))
     assert (sibling.path, sibling.coding, sibling.file.size) == (b"a.js", b"gzip", 2)
     assert [file.uses for file in files.opened] == [0, 1]
+
+
+S = 1_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("sibling_ns", "plain_ns", "stale"),
+    [
+        (5 * S, 5 * S, False),
+        (5 * S + 1, 5 * S, False),
+        (6 * S, 5 * S + 1, False),
+        (5 * S + 1, 5 * S + 1, False),
+        (5 * S + 1, 5 * S + 2, True),
+        (4 * S + 999_999_999, 5 * S, True),
+        # The fraction may have been lost, but no more than that.
+        (5 * S, 5 * S + 999_999_999, False),
+        (4 * S, 5 * S, True),
+    ],
+)
+def test_a_sibling_older_than_the_file_is_none(sibling_ns: int, plain_ns: int, stale: bool) -> None:
+    files = TimedFiles({b"a.js": plain_ns, b"a.js.br": sibling_ns})
+    told: list[bytes] = []
+    chosen = open_sibling(files, plain(files), (b"br",), told.append)
+    assert (chosen.coding, told) == ((None, [b"a.js.br"]) if stale else (b"br", []))
+    assert [file.uses for file in files.opened] == ([1, 0] if stale else [0, 1])
+
+
+def test_after_a_stale_sibling_comes_the_next() -> None:
+    files = TimedFiles({b"a.js": 5 * S, b"a.js.br": 4 * S, b"a.js.gz": 5 * S})
+    assert open_sibling(files, plain(files), (b"br", b"gzip")).coding == b"gzip"
+    assert [file.uses for file in files.opened] == [0, 0, 1]
 
 
 @pytest.mark.parametrize("codings", [(), (b"zstd",), (b"br",)])
