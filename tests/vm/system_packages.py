@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.vm import apt_sources, private_apt
+from tests.vm import apt_sources, private_apt, services
 from tests.vm.cache import cache_lock
 from tests.vm.errors import PackagesError
 
@@ -20,6 +20,8 @@ _SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 # Releases whose own QEMU is too old; their backports have a newer one.
 _OLD_RELEASES = frozenset({"bookworm"})
 _BACKPORTED = frozenset({"qemu-system-x86"})
+# Packages whose service is of the same name, and not what they are installed for.
+_WITH_SERVICE = frozenset({"nginx"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +78,13 @@ def _install(missing: Iterable[str], cache: Path) -> None:
     print(f"installing {' '.join(missing)}", flush=True)
     apt.update()
     plain = [name for name in missing if name not in backported]
-    if plain:
-        # Without a preferred suite: one for the release itself would set its security fixes back.
-        apt.install(plain)
-    if backported:
-        apt.install(backported, backports)
+    with services.no_service_starts():
+        if plain:
+            # Without a preferred suite: one for the release itself would set its security fixes back.
+            apt.install(plain)
+        if backported:
+            apt.install(backported, backports)
+    services.disable(sorted(_WITH_SERVICE.intersection(missing)))
 
 
 def _is_there(package: Package) -> bool:
