@@ -162,7 +162,7 @@ def _represent(chosen: Representation, request: Request, site: Site, rule: Rule,
     if ranges is None:
         return file_reply(chosen.file, ((b"Content-Type", content_type), *fields), terms)
     if not ranges:
-        return _unsatisfiable_reply(chosen, terms)
+        return _unsatisfiable_reply(chosen, site, terms)
     return _partial_reply(chosen, content_type, ranges, fields, terms)
 
 
@@ -249,11 +249,11 @@ def _requested_ranges(
     return select_ranges(value, chosen.file.size)
 
 
-def _unsatisfiable_reply(chosen: Representation, terms: ReplyTerms) -> Reply:
+def _unsatisfiable_reply(chosen: Representation, site: Site, terms: ReplyTerms) -> Reply:
     """Say how long the representation is, so that the client can ask again (RFC 9110 section 15.5.17)."""
     fields: Fields = ((b"Content-Range", b"bytes */%d" % chosen.file.size),)
     chosen.file.release()
-    return failure_reply(416, terms, fields)
+    return _failure(416, site, terms, fields)
 
 
 def _partial_reply(

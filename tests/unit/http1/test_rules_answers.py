@@ -23,9 +23,10 @@ DOCS = FILES[b"docs/index.html"]
 GUIDE = FILES[b"docs/guide.html"]
 HELLO = FILES[b"hello.txt"]
 NOT_FOUND = b"<p>we have looked everywhere\n"
+RANGE = b"<p>that is too far\n"
 ETAG = memory_file(HELLO).etag.decode()
 
-TREE = {**FILES, b"errors/404.html": NOT_FOUND, b"errors/empty.html": b""}
+TREE = {**FILES, b"errors/404.html": NOT_FOUND, b"errors/empty.html": b"", b"errors/range.html": RANGE}
 
 
 def rule(path: str, **settings: object) -> Rule:
@@ -46,7 +47,13 @@ RULES = (
     rule("/open/**", cors=Cors(frozenset({b"*"}))),
     rule("/docs/**", cors=Cors(frozenset({b"https://a.example"})), cache_control=b"max-age=60"),
 )
-PAGES = {404: b"errors/404.html", 403: b"errors/missing.html", 405: b"errors/empty.html", 416: b"docs"}
+PAGES = {
+    404: b"errors/404.html",
+    403: b"errors/missing.html",
+    405: b"errors/empty.html",
+    416: b"errors/range.html",
+    501: b"docs",
+}
 
 
 @dataclass
@@ -132,6 +139,8 @@ CASES = [
     Ask("HEAD /missing", 404, b"", {"Content-Length": str(len(NOT_FOUND))}),
     Ask("GET /missing", 404, NOT_FOUND, {"Content-Range": None}, ("Range: bytes=0-0",)),
     Ask("GET /.hidden", 404, NOT_FOUND),
+    Ask("GET /app.js", 416, RANGE, {"Content-Type": "text/html; charset=utf-8", "Content-Range": "bytes */168"},
+        ("Range: bytes=999-",)),
     Ask("BREW /", 501, b"501 Not Implemented\n"),
 ]  # fmt: skip
 
