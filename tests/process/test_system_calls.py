@@ -67,3 +67,21 @@ def test_a_request_on_a_connection_that_is_kept(
                 assert wire.get(path).status == 200
     assert {name for name, count in calls.items() if count > SLACK} == expected.keys()
     assert {name: round(calls[name] / REQUESTS) for name in expected} == expected, calls
+
+
+@pytest.mark.parametrize(
+    "path", ["/app.js", "/stale.txt", "/hello.txt"], ids=["sibling", "stale sibling", "no sibling"]
+)
+def test_siblings_cost_nothing_once_they_are_known(tmp_path: Path, tree: Path, path: str) -> None:
+    settings = {"log.level": "info", "defaults.precompressed": ["br", "zstd", "gzip"]}
+    accepts = "Accept-Encoding: gzip, br, zstd"
+    expected = {"epoll_wait": 1, "recvfrom": 1, "sendto": 1}
+    with Server(tmp_path / "server", tree, tls="off", settings=settings) as server, dialer(server)() as wire:
+        (worker,) = server.worker_pids()
+        for _ in range(3):
+            assert wire.get(path, accepts).status == 200
+        with counted_calls(worker, tmp_path) as calls:
+            for _ in range(REQUESTS):
+                assert wire.get(path, accepts).status == 200
+    assert {name for name, count in calls.items() if count > SLACK} == expected.keys()
+    assert {name: round(calls[name] / REQUESTS) for name in expected} == expected, calls
