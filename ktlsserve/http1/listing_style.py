@@ -1,7 +1,7 @@
 """How a listing looks: one small style sheet for light and dark, wide and narrow.
 
 The pictures before the names are cut out of a box by ``clip-path``, so that the page's Content-Security-Policy needs
-to allow no image.
+to allow no image. Names are shown with all their spaces: two names that differ only there are two files.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ a{color:var(--accent);text-decoration:none}
 a:hover{text-decoration:underline}
 a:focus-visible{outline:2px solid var(--accent);outline-offset:2px;border-radius:2px}
 nav,h1,td:first-child{overflow-wrap:anywhere}
+bdi{white-space:pre-wrap}
 nav,p{color:var(--soft)}
 h1{margin:1rem 0 .25rem;font-size:1.5rem;line-height:1.25;letter-spacing:-.01em}
 p{margin:0 0 1.25rem}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ import pytest
 
 from tests.support.clients import ALL_CHOICES, DRIVERS, Choice, Received, received
 from tests.support.ktls_kernel import missing_kernel_tls
+from tests.support.programs import find_program
 from tests.support.server import Server
 from tests.support.waiting import LIMIT_S
 
@@ -25,7 +25,7 @@ SIZES = (0, 1, 16383, 16384, 16385, 65535, 65536, 65537, 1048575, 1048576, 10485
 FEW_SIZES = (0, 1, 16385, 65537)
 # gnutls-cli takes a second of processor time for each MiB that it prints.
 MOST_FOR_GNUTLS_BYTES = 65537
-PROGRAMS = {"curl": "curl", "openssl": "openssl", "gnutls": "gnutls-cli", "node": "node", "python": sys.executable}
+PROGRAMS = {"curl": "curl", "openssl": "openssl", "gnutls": "gnutls-cli", "node": "node"}
 REASON = r"OpenSSL encrypts in userspace, because the kernel can't: (?P<reason>[^;]+); (?P<cure>.+)$"
 
 needs_no_ktls = pytest.mark.skipif(missing_kernel_tls() is None, reason="this kernel has kTLS: nothing falls back")
@@ -55,8 +55,8 @@ def server(
 
 @pytest.fixture(params=DRIVERS)
 def driver(request: pytest.FixtureRequest) -> str:
-    if shutil.which(PROGRAMS[request.param]) is None:
-        pytest.skip(f"{PROGRAMS[request.param]} isn't installed")
+    if request.param in PROGRAMS:
+        find_program(PROGRAMS[request.param])
     return str(request.param)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import signal
 import subprocess
 from collections import Counter
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.programs import find_program
 from tests.support.server import Server
 from tests.support.waiting import LIMIT_S, wait_until
 from tests.support.wire import dialer
@@ -27,9 +27,7 @@ SLACK = 8
 @contextmanager
 def counted_calls(pid: int, folder: Path) -> Iterator[Counter[str]]:
     """Count the system calls of a process within the block; what is counted is there after it."""
-    strace = shutil.which("strace")
-    if strace is None:
-        pytest.skip("strace isn't installed")
+    strace = find_program("strace")
     output, said = folder / "calls", folder / "said"
     with said.open("wb") as stderr:
         tracer = subprocess.Popen([strace, "-p", str(pid), "-o", str(output)], stderr=stderr)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from ktlsserve.config.table import Table, check_of, settings
 from ktlsserve.http1.answer import ALLOWED_METHODS
 from ktlsserve.http1.ranges import MAX_RANGES
 from ktlsserve.kernel.floors import KernelVersion, kernel_version, rx_floor
+from tests.support.programs import find_program
 from tests.support.server import CHECKOUT, Server
 
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
@@ -77,12 +77,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def curl(command: str, server: Server) -> str:
     """Run a curl command of README against ``server`` and return what it prints."""
-    program = shutil.which("curl")
-    if program is None:
-        pytest.skip("there is no curl in PATH")
     words = command.replace("~/.local/state/ktlsserve/self-signed.pem", str(server.ca_file))
     words = words.replace("//localhost:8443", f"//localhost:{server.port}")
-    arguments = [program, "--silent", "--show-error", *shlex.split(words)[1:]]
+    arguments = [find_program("curl"), "--silent", "--show-error", *shlex.split(words)[1:]]
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout

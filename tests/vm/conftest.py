@@ -50,7 +50,7 @@ class Guests:
 
     def _boot(self, items: list[StandIn]) -> None:
         cache = cache_root()
-        require_packages()
+        require_packages(for_guests=True)
         specs = [spec for name, spec in read_specs().items() if any(item.guest == name for item in items)]
         for kernel in provide_kernels(specs, cache):
             nodeids = [item.test_nodeid for item in items if item.guest == kernel.name]

@@ -17,6 +17,7 @@ from tests.vm.errors import PackagesError
 
 PACKAGES_FILE = Path(__file__).resolve().parents[1] / "system-packages.txt"
 _SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+_OUTSIDE = "outside"
 # Releases whose own QEMU is too old; their backports have a newer one.
 _OLD_RELEASES = frozenset({"bookworm"})
 _BACKPORTED = frozenset({"qemu-system-x86"})
@@ -26,28 +27,37 @@ _WITH_SERVICE = frozenset({"nginx"})
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A package, the program that shows that it is there, and that program's least major version (0: any)."""
+    """A package, the program that shows that it is there, and that program's least major version (0: any).
+
+    ``in_guests`` is false where no test in a guest needs it.
+    """
 
     name: str
     program: str
     least_version: int = 0
+    in_guests: bool = True
 
 
 def parse_packages(text: str) -> list[Package]:
-    """Read the format of system-packages.txt: package, program, perhaps a version; # begins a comment."""
+    """Read the format of system-packages.txt: package, program, perhaps a version or a mark; # begins a comment."""
     lines = (line.partition("#")[0].split() for line in text.splitlines())
-    return [Package(words[0], words[1], *map(int, words[2:])) for words in lines if words]
+    return [_package(*words) for words in lines if words]
 
 
-def missing_packages() -> list[str]:
-    """Name the packages whose programs are missing or too old."""
+def missing_packages(*, for_guests: bool = False) -> list[str]:
+    """Name the packages whose programs are missing or too old, all of them or those without which no guest runs."""
     packages = parse_packages(PACKAGES_FILE.read_text(encoding="utf-8"))
-    return [package.name for package in packages if not _is_there(package)]
+    return [package.name for package in packages if (package.in_guests or not for_guests) and not _is_there(package)]
 
 
-def require_packages() -> None:
+def program_file(name: str) -> str | None:
+    """Return the path of a program, also where PATH lacks the folders for root; None where there is none."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:{_SYSTEM_PATH}")
+
+
+def require_packages(*, for_guests: bool = False) -> None:
     """Raise PackagesError where something is missing, with the command that installs it."""
-    missing = missing_packages()
+    missing = missing_packages(for_guests=for_guests)
     if missing:
         raise PackagesError(f"missing: {' '.join(missing)}. As root: {_command_by_hand(missing)}")
 
@@ -87,8 +97,12 @@ def _install(missing: Iterable[str], cache: Path) -> None:
     services.disable(sorted(_WITH_SERVICE.intersection(missing)))
 
 
+def _package(name: str, program: str, extra: str = "0") -> Package:
+    return Package(name, program, in_guests=False) if extra == _OUTSIDE else Package(name, program, int(extra))
+
+
 def _is_there(package: Package) -> bool:
-    path = shutil.which(package.program, path=f"{os.environ.get('PATH', '')}:{_SYSTEM_PATH}")
+    path = program_file(package.program)
     if path is None:
         return False
     if package.name == "busybox-static":

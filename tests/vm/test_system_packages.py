@@ -23,9 +23,11 @@ def put(program: Path, script: str) -> None:
 
 
 def test_lines_are_package_program_and_least_version() -> None:
-    assert parse_packages("# why\n\nkmod  modprobe  # modules\nqemu-system-x86 qemu-system-x86_64 8\n") == [
+    text = "# why\n\nkmod  modprobe  # modules\nqemu-system-x86 qemu-system-x86_64 8\nvpx-tools vpxenc outside\n"
+    assert parse_packages(text) == [
         Package("kmod", "modprobe"),
         Package("qemu-system-x86", "qemu-system-x86_64", 8),
+        Package("vpx-tools", "vpxenc", in_guests=False),
     ]
 
 
@@ -37,6 +39,15 @@ def test_a_machine_that_has_everything_misses_nothing(programs: Path) -> None:
 def test_a_missing_program_names_its_package(programs: Path) -> None:
     (programs / "modprobe").unlink()
     assert missing_packages() == ["kmod"]
+
+
+def test_guests_do_without_what_is_used_outside(programs: Path) -> None:
+    (programs / "chromium").unlink()
+    assert missing_packages() == ["chromium"]
+    require_packages(for_guests=True)
+    (programs / "curl").unlink()
+    with pytest.raises(PackagesError, match=r"missing: curl\."):
+        require_packages(for_guests=True)
 
 
 def test_an_old_emulator_counts_as_missing(programs: Path) -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import socket
 import struct
 import subprocess
@@ -12,6 +11,7 @@ import pytest
 
 from ktlsserve.kernel import ethtool
 from ktlsserve.kernel.ethtool import TLS_FEATURES, Feature, interface_features, tls_features
+from tests.support.programs import find_program
 
 INTERFACES = [name for _, name in socket.if_nameindex()]
 
@@ -38,9 +38,7 @@ def test_loopback_segments_by_itself_and_has_no_tls_offload() -> None:
 
 @pytest.mark.parametrize("interface", INTERFACES)
 def test_ethtool_says_the_same(interface: str) -> None:
-    program = shutil.which("ethtool") or shutil.which("ethtool", path="/usr/sbin:/sbin")
-    if program is None:
-        pytest.skip("looked for the program ethtool: not installed")
+    program = find_program("ethtool")
     ours = features_or_skip(interface)
     printed = subprocess.run([program, "-k", interface], check=True, capture_output=True, text=True).stdout
     compared = 0
