@@ -87,8 +87,8 @@ def require_contrast(browser: Browser) -> None:
 
 
 def names(browser: Browser) -> list[str]:
-    """Return the names that are listed, as the page has them."""
-    found: list[str] = browser.run("return [...document.querySelectorAll('td bdi')].map(name => name.textContent)")
+    """Return the names that are listed, as they are shown."""
+    found: list[str] = browser.run("return [...document.querySelectorAll('td bdi')].map(name => name.innerText)")
     return found
 
 

@@ -77,9 +77,9 @@ class Issued:
         return _sign(self, common_name, names, key or new_key(kind), authority=authority, days=days, usage=usage)
 
 
-def new_authority(common_name: str = "Root", *, kind: str = "p256") -> Issued:
-    """Make a self-signed authority."""
-    return _sign(None, common_name, (), new_key(kind), authority=True, days=(-1, 3650), usage=None)
+def new_authority(common_name: str = "Root", *, kind: str = "p256", days: tuple[int, int] = (-1, 3650)) -> Issued:
+    """Make a self-signed authority; ``days`` are those from ``NOW`` to its first and last moment."""
+    return _sign(None, common_name, (), new_key(kind), authority=True, days=days, usage=None)
 
 
 def write_pair(folder: Path, stem: str, issued: Issued, *chain: Issued) -> tuple[Path, Path]:

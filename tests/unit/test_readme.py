@@ -20,9 +20,9 @@ from ktlsserve.http1.answer import ALLOWED_METHODS
 from ktlsserve.http1.ranges import MAX_RANGES
 from ktlsserve.kernel.floors import KernelVersion, kernel_version, rx_floor
 from tests.support.programs import find_program
+from tests.support.readme import README, blocks, commands, is_as_shown, section, transcript
 from tests.support.server import CHECKOUT, Server
 
-README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 CONTRIBUTING = (CHECKOUT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 DEADLINE_S = 60
 
@@ -32,20 +32,6 @@ NOT_RUN = {
     "make test": "would run this test, and all others",
     "make check": "installs from the network, and checks the whole checkout",
 }
-
-
-def section(heading: str, text: str = README) -> str:
-    """Return the section with ``heading``, to the next one of its level."""
-    found = re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
-    assert found is not None, heading
-    return found[1]
-
-
-def blocks(language: str, text: str = README) -> list[str]:
-    """Return the code blocks in ``language``."""
-    return [
-        body for tag, body in re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL) if tag == language
-    ]
 
 
 def tables(text: str) -> list[list[list[str]]]:
@@ -58,15 +44,10 @@ def _cells(line: str) -> list[str]:
     return [cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
 
 
-def commands(text: str) -> list[str]:
-    """Return the shell commands of ``text``: lines of ``sh`` blocks, and those behind a prompt."""
-    plain = [line for block in blocks("sh", text) for line in block.splitlines()]
-    prompted = [line[2:] for block in blocks("console", text) for line in block.splitlines() if line.startswith("$ ")]
-    return list(dict.fromkeys(plain + prompted))
-
-
-OWN_COMMANDS = [command for command in commands(README) if command.startswith("ktlsserve ")]
-CURL_COMMANDS = [command for command in commands(README) if command.startswith("curl ")]
+# Those of that section are run, with what they need, by tests/process/test_readme.py.
+ELSEWHERE = README.replace(section("Rules and sites"), "")
+OWN_COMMANDS = [command for command in commands(ELSEWHERE) if command.startswith("ktlsserve ")]
+CURL_COMMANDS = [command for command in commands(ELSEWHERE) if command.startswith("curl ")]
 
 
 @pytest.fixture(scope="module")
@@ -234,7 +215,7 @@ def test_the_paths_in_commands_exist() -> None:
 
 
 def test_every_command_is_run_or_has_a_reason() -> None:
-    assert sorted(commands(README)) == sorted([*OWN_COMMANDS, *CURL_COMMANDS, *NOT_RUN])
+    assert sorted(commands(ELSEWHERE)) == sorted([*OWN_COMMANDS, *CURL_COMMANDS, *NOT_RUN])
 
 
 @pytest.mark.slow
@@ -254,15 +235,9 @@ def test_clients_get_something(command: str, server: Server) -> None:
 
 @pytest.mark.slow
 def test_the_transcript_is_what_a_client_sees(server: Server) -> None:
-    shown = next(block for block in blocks("console") if block.startswith("$ curl"))
-    command, _, expected = shown.partition("\n")
-    assert _without_times(curl(command.removeprefix("$ "), server)) == _without_times(expected)
-
-
-def _without_times(reply: str) -> list[str]:
-    """Return the lines of a reply, without the values that follow from when it was asked for and the file made."""
-    lines = [line.rstrip() for line in reply.splitlines()]
-    return [re.sub(r"^(Date|ETag|Last-Modified): .*", r"\1", line) for line in lines]
+    shown = next(shown for shown in transcript(README) if shown.command.startswith("curl "))
+    printed = curl(shown.command, server)
+    assert is_as_shown(printed, shown.lines), printed
 
 
 @pytest.mark.slow

@@ -65,7 +65,7 @@ def test_lines_are_not_longer_than_a_page() -> None:
 
 def test_the_example_is_valid_and_differs_from_the_defaults() -> None:
     config = load_config(CONFIG / "example.toml")
-    assert config.server.root == CONFIG / "site"
+    assert config.server.root == CONFIG / "www"
     assert len(config.tls.certificates) == 2
 
 
