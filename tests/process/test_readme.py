@@ -24,6 +24,8 @@ pytestmark = pytest.mark.slow
 TEXT = section("Rules and sites")
 EXAMPLE = CHECKOUT / "config" / "example.toml"
 SHOWN = transcript(TEXT)
+# A configuration of its own, which is no piece of the example.
+ONE_SITE = next(block for block in blocks("toml", TEXT) if block.startswith("[server]\n"))
 # Commands without an answer: they make what the server then serves.
 MADE_BEFORE = [command for command in commands(TEXT) if command not in {shown.command for shown in SHOWN}]
 PASSWORD = "secret"
@@ -76,13 +78,19 @@ def run_before(command: str, folder: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def settings_of_example(folder: Path) -> dict[str, object]:
-    """Return the example's settings, but for what this machine hasn't: its ports, its log, perhaps kTLS."""
+def settings_by_path(document: str) -> dict[str, object]:
+    """Return the settings of a TOML document by key path, as ``Server`` takes them."""
     settings: dict[str, object] = {}
-    for table, value in tomllib.loads(EXAMPLE.read_text(encoding="utf-8")).items():
+    for table, value in tomllib.loads(document).items():
         settings |= (
             {f"{table}.{key}": item for key, item in value.items()} if isinstance(value, dict) else {table: value}
         )
+    return settings
+
+
+def settings_of_example(folder: Path) -> dict[str, object]:
+    """Return the example's settings, but for what this machine hasn't: its ports, its log, perhaps kTLS."""
+    settings = settings_by_path(EXAMPLE.read_text(encoding="utf-8"))
     changed = {
         "server.listen": ["127.0.0.1:0"],
         "redirect.listen": ["127.0.0.2:0"],
@@ -108,7 +116,7 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
 
 def test_the_pieces_are_those_of_the_example() -> None:
     example = EXAMPLE.read_text(encoding="utf-8")
-    pieces = blocks("toml", TEXT)
+    pieces = [block for block in blocks("toml", TEXT) if block != ONE_SITE]
     for piece in pieces:
         # As a whole: the table doesn't go on there.
         assert f"\n{piece}\n" in f"{example}\n", piece
@@ -129,13 +137,29 @@ def test_there_is_nothing_that_is_not_run() -> None:
 
 @pytest.mark.parametrize("shown", SHOWN, ids=lambda shown: shown.command)
 def test_the_answer_is_the_one_shown(example: Example, shown: Shown) -> None:
-    program, *arguments = shlex.split(shown.command)
     where = f"127.0.0.2:{example.http_port}" if "http://" in shown.command else f"127.0.0.1:{example.server.port}"
-    options = ["--silent", "--show-error", "--cacert", str(example.ca_file), "--connect-to", f"::{where}"]
+    printed = curl(shown.command, where, example.ca_file)
+    # Where the example listens, the port is the usual one, which isn't written.
+    printed = printed.replace(f":{example.server.port}/", "/")
+    assert is_as_shown(printed, shown.lines), printed
+
+
+def test_one_site_answers_as_the_one_among_several(example: Example, tmp_path: Path) -> None:
+    files = example.server.folder / "www"
+    settings = settings_by_path(ONE_SITE) | {"server.root": str(files)}
+    with Server(tmp_path, files, settings=settings) as server:
+        for shown in (shown for shown in SHOWN if "/assets/" in shown.command):
+            command = shown.command.replace("//www.example.org/", "//localhost/")
+            printed = curl(command, f"127.0.0.1:{server.port}", server.ca_file)
+            assert is_as_shown(printed, shown.lines), printed
+
+
+def curl(command: str, where: str, ca_file: Path) -> str:
+    """Run a curl command, connecting to HOST:PORT ``where`` whatever it names, and return what it prints."""
+    program, *arguments = shlex.split(command)
+    options = ["--silent", "--show-error", "--cacert", str(ca_file), "--connect-to", f"::{where}"]
     done = subprocess.run(
         [find_program(program), *options, *arguments], capture_output=True, text=True, timeout=LIMIT_S, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
-    # Where the example listens, the port is the usual one, which isn't written.
-    printed = done.stdout.replace(f":{example.server.port}/", "/")
-    assert is_as_shown(printed, shown.lines), printed
+    return done.stdout

@@ -15,6 +15,7 @@ import pytest
 from ktlsserve import errors
 from ktlsserve.arguments import COMMANDS, serve_parser
 from ktlsserve.config import Config
+from ktlsserve.config.file import parse_config
 from ktlsserve.config.table import Table, check_of, settings
 from ktlsserve.http1.answer import ALLOWED_METHODS
 from ktlsserve.http1.ranges import MAX_RANGES
@@ -211,7 +212,14 @@ def test_the_paths_in_commands_exist() -> None:
         assert (CHECKOUT / path.rstrip(".")).exists(), path
 
 
-# Commands and what they show.
+# Configurations, commands and what they show.
+
+
+def test_configurations_are_valid() -> None:
+    found = blocks("toml", ELSEWHERE)
+    assert found
+    for block in found:
+        parse_config(block)
 
 
 def test_every_command_is_run_or_has_a_reason() -> None:
