@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from ktlsserve.tls.self_signed import new_self_signed
 from tests.support.access_lines import AccessLines
 from tests.support.browser import Browser
+from tests.support.guest_server import GuestServer
 from tests.support.hostile_names import make_folders
+from tests.support.programs import nothing_may_be_missing
 from tests.support.server import Server
 from tests.support.web_pages import make_application, make_pages
+from tests.vm.errors import GuestError
 
 LISTED_ENTRIES = 100
 
@@ -55,16 +61,50 @@ def server(place: Path) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def url(server: Server) -> Callable[[str, str], str]:
-    """Make the URL of a path on a site: ``url("pages", "/")``."""
-    return lambda site, path: f"https://{site}.example:{server.port}{path}"
+def guest_certificate(place: Path) -> Path:
+    """The certificate of the server in a guest, made before either is started: the browser has to know it."""
+    file = place / "guest.pem"
+    file.write_bytes(new_self_signed("localhost", datetime.now(UTC)))
+    return file
 
 
 @pytest.fixture(scope="session")
-def started_browser(place: Path, server: Server) -> Iterator[Browser]:
+def kernel_server(place: Path, guest_certificate: Path) -> Iterator[GuestServer]:
+    """The same pages, encrypted by a kernel that is not this machine's."""
+    try:
+        starting = GuestServer("6.12", place / "pages", guest_certificate, {})
+    except GuestError as error:
+        if nothing_may_be_missing():
+            pytest.fail(f"no guest with kTLS can be had: {error}", pytrace=False)
+        pytest.skip(f"no guest with kTLS can be had: {error}")
+    with starting as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def ports(request: pytest.FixtureRequest, server: Server) -> Callable[[str], int]:
+    """Tell the port of a site; that of the site ``kernel`` needs a guest, which is booted for it."""
+
+    def port(site: str) -> int:
+        if site != "kernel":
+            return server.port
+        guest: GuestServer = request.getfixturevalue("kernel_server")
+        return guest.port
+
+    return port
+
+
+@pytest.fixture(scope="session")
+def url(ports: Callable[[str], int]) -> Callable[[str, str], str]:
+    """Make the URL of a path on a site: ``url("pages", "/")``."""
+    return lambda site, path: f"https://{site}.example:{ports(site)}{path}"
+
+
+@pytest.fixture(scope="session")
+def started_browser(place: Path, server: Server, guest_certificate: Path) -> Iterator[Browser]:
     folder = place / "chromium"
     folder.mkdir()
-    with Browser(folder, [server.ca_file]) as browser:
+    with Browser(folder, [server.ca_file, guest_certificate]) as browser:
         yield browser
 
 
@@ -78,12 +118,14 @@ def browser(started_browser: Browser) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def access_lines(place: Path, server: Server) -> AccessLines:
-    return AccessLines(server, place / "access.log")
+def logs(request: pytest.FixtureRequest, place: Path, server: Server) -> Callable[[str], AccessLines]:
+    """Find the log in which a site's requests are written."""
 
+    @functools.cache
+    def log(in_guest: bool) -> AccessLines:
+        if not in_guest:
+            return AccessLines(place / "access.log", server.address, server.ca_file)
+        guest: GuestServer = request.getfixturevalue("kernel_server")
+        return AccessLines(guest.access_log, ("127.0.0.1", guest.port), request.getfixturevalue("guest_certificate"))
 
-@pytest.fixture
-def accesses(access_lines: AccessLines) -> AccessLines:
-    """What is asked for from now on."""
-    access_lines.take()
-    return access_lines
+    return lambda site: log(site == "kernel")

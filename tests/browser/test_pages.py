@@ -41,7 +41,7 @@ def wait_for_all(browser: Browser) -> None:
     assert browser.run("return [...document.fonts].map(font => font.status)") == ["loaded"]
 
 
-@pytest.mark.parametrize("site", ["pages", "strict"])
+@pytest.mark.parametrize("site", ["pages", "strict", "kernel"])
 def test_everything_loads(browser: Browser, url: Callable[[str, str], str], site: str) -> None:
     browser.open(url(site, "/"))
     wait_for_all(browser)
@@ -58,14 +58,16 @@ def test_everything_loads(browser: Browser, url: Callable[[str, str], str], site
 
 
 def test_what_is_kept_is_not_asked_for_again(
-    browser: Browser, url: Callable[[str, str], str], accesses: AccessLines
+    browser: Browser, url: Callable[[str, str], str], logs: Callable[[str], AccessLines]
 ) -> None:
     browser.command("Network.clearBrowserCache")
+    log = logs("pages")
+    log.take()
     asked = []
     for _ in range(2):
         browser.open(url("pages", "/"))
         wait_for_all(browser)
-        asked.append(Counter((line.path, line.status) for line in accesses.take() if line.path != ICON))
+        asked.append(Counter((line.path, line.status) for line in log.take() if line.path != ICON))
     assert asked[0] == Counter((path, 200) for path in ASSETS | OTHERS)
     # Immutable files aren't asked for; with no-cache, a file is, and the copy is still good.
     assert asked[1] == Counter((path, 304) for path in OTHERS)
@@ -93,8 +95,10 @@ def test_another_site_gets_what_cors_allows(
 
 
 def test_an_application_of_one_page_is_there_after_a_reload(
-    browser: Browser, url: Callable[[str, str], str], accesses: AccessLines
+    browser: Browser, url: Callable[[str, str], str], logs: Callable[[str], AccessLines]
 ) -> None:
+    log = logs("app")
+    log.take()
     browser.open(url("app", "/"))
     browser.driver.find_element("link text", "Profile").click()
     for _ in range(2):
@@ -103,7 +107,7 @@ def test_an_application_of_one_page_is_there_after_a_reload(
         browser.driver.refresh()
     browser.driver.back()
     browser.wait_for("document.querySelector('h1').textContent === '/'")
-    asked = Counter((line.path, line.status) for line in accesses.take())
+    asked = Counter((line.path, line.status) for line in log.take())
     assert asked["/settings/profile", 200] + asked["/settings/profile", 304] == 2
     assert {status for _, status in asked} <= {200, 304}
 

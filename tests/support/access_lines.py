@@ -8,7 +8,6 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.server import Server
 from tests.support.waiting import LIMIT_S, wait_until
 
 
@@ -24,10 +23,14 @@ class AccessLine:
 
 
 class AccessLines:
-    """The log of a server with one worker, which writes JSON (``log.access_format``) to ``file``."""
+    """The log of a server with one worker, which writes JSON (``log.access_format``) to ``file``.
 
-    def __init__(self, server: Server, file: Path) -> None:
-        self._server = server
+    ``address`` is where it listens, with a certificate that ``ca_file`` vouches for.
+    """
+
+    def __init__(self, file: Path, address: tuple[str, int], ca_file: Path) -> None:
+        self._address = address
+        self._ca_file = ca_file
         self._file = file
         self._taken = 0
         self._marks = 0
@@ -51,8 +54,8 @@ class AccessLines:
         return [_access_line(line) for line in complete[self._taken :]]
 
     def _ask(self, path: str) -> None:
-        context = ssl.create_default_context(cafile=str(self._server.ca_file))
-        connection = http.client.HTTPSConnection(*self._server.address, timeout=LIMIT_S, context=context)
+        context = ssl.create_default_context(cafile=str(self._ca_file))
+        connection = http.client.HTTPSConnection(*self._address, timeout=LIMIT_S, context=context)
         connection.request("GET", path)
         connection.getresponse().read()
         connection.close()
