@@ -8,7 +8,6 @@ variable NGINX). So the port is free for certain, and connections wait in the so
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,8 +17,6 @@ from typing import Self
 
 from tests.support import processes
 from tests.support.waiting import LIMIT_S
-
-_SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 # What is left out here is as Debian's nginx does by itself, apart from what names the machine's own files. Media types
 # are those of the other server: they are anybody's choice. So is whether a Location is absolute.
@@ -64,11 +61,6 @@ _TYPES = {
     "text/javascript": "js",
     "application/gzip": "gz",
 }
-
-
-def find_nginx() -> str | None:
-    """Return the path of the program, None where there is none."""
-    return shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:{_SYSTEM_PATH}")
 
 
 def nginx_version(program: str) -> str:

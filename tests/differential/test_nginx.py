@@ -12,9 +12,10 @@ from tests.differential.accepted import TABLE, Accepted, load_accepted, outlived
 from tests.differential.asking import Answer, Client, parse_statuses
 from tests.differential.comparing import Difference, differences
 from tests.differential.matrix import Probe
-from tests.differential.nginx import Nginx, find_nginx, nginx_version
+from tests.differential.nginx import Nginx, nginx_version
 from tests.differential.tree import make_tree
 from tests.support import replay
+from tests.support.programs import find_program
 from tests.support.server import Server
 
 pytestmark = pytest.mark.slow
@@ -58,10 +59,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def program() -> str:
-    found = find_nginx()
-    if found is None:
-        pytest.skip("nginx isn't installed: looked for the program nginx in PATH and the system's folders")
-    return found
+    return find_program("nginx")
 
 
 @pytest.fixture(scope="module")
