@@ -14,12 +14,13 @@ _PREFIX = ".ktlsserve-"
 _SUFFIX = ".tmp"
 
 
-def write_beside(path: Path, like: os.stat_result, pieces: Iterable[bytes]) -> None:
+def write_beside(path: Path, like: os.stat_result, pieces: Iterable[bytes], *, durable: bool = True) -> None:
     """Put ``pieces`` into the file ``path``, with the permissions and the time of the original that has ``like``.
 
     Written under another name, brought to the disk, then renamed: whatever happens on the way (an error in ``pieces``,
     an interrupt, a crash), ``path`` is what it was or what it is to be. The owner is the original's where this process
-    may say so. Raises OSError, and whatever ``pieces`` raises.
+    may say so. Without ``durable`` the disk isn't waited for, and a crash may leave an empty file: for what would be
+    known as such. Raises OSError, and whatever ``pieces`` raises.
     """
     fd, name = tempfile.mkstemp(_SUFFIX, _PREFIX, path.parent)
     temporary = Path(name)
@@ -32,8 +33,9 @@ def write_beside(path: Path, like: os.stat_result, pieces: Iterable[bytes]) -> N
                 os.fchown(fd, like.st_uid, like.st_gid)
             os.fchmod(fd, stat.S_IMODE(like.st_mode) & 0o777)
             os.utime(fd, ns=(like.st_atime_ns, like.st_mtime_ns))
-            # Renamed before its bytes are on the disk, a crash could leave an empty file that seems up to date.
-            os.fsync(fd)
+            if durable:
+                # Renamed before its bytes are on the disk, a crash could leave an empty file that seems up to date.
+                os.fsync(fd)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -49,7 +49,7 @@ class RemovalTask:
 def survey_siblings(root: Path, codings: tuple[Coding, ...], min_bytes: int, types: MimeTable) -> Survey:
     """Find the siblings that files of at least ``min_bytes`` lack in ``codings``, and those that are out of date."""
     survey = Survey()
-    for folder, statuses in _folders(root, survey):
+    for folder, statuses in folders(root, survey):
         for name, status in statuses.items():
             if not stat.S_ISREG(status.st_mode) or not is_compressible(types.type_of(os.fsencode(name))):
                 continue
@@ -71,7 +71,7 @@ def survey_orphans(root: Path, types: MimeTable) -> Survey:
     one is an orphan, and the other two are if they have the same time.
     """
     survey = Survey()
-    for folder, statuses in _folders(root, survey):
+    for folder, statuses in folders(root, survey):
         regular = {name: status for name, status in statuses.items() if stat.S_ISREG(status.st_mode)}
         survey.tasks += [RemovalTask(folder / name) for name in sorted(_orphaned_siblings(regular, statuses, types))]
     return survey
@@ -93,7 +93,7 @@ def _orphaned_siblings(
     return orphans
 
 
-def _folders(root: Path, survey: Survey) -> Iterator[tuple[Path, dict[str, os.stat_result]]]:
+def folders(root: Path, survey: Survey) -> Iterator[tuple[Path, dict[str, os.stat_result]]]:
     """Yield each folder with the ``lstat`` of all that is in it, but for hidden names.
 
     One that can't be read to its end is a failure, and not yielded: an original might be among what wasn't seen.

@@ -113,3 +113,15 @@ def status_at(mtime_ns: int, ctime_ns: int) -> os.stat_result:
 )
 def test_times_tell(made: tuple[int, int], original: tuple[int, int], expected: bool) -> None:
     assert is_up_to_date(status_at(*made), status_at(*original)) is expected
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_the_disk_is_waited_for_where_that_matters(
+    durable: bool, original: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    made = original.with_name("app.js.br")
+    write_beside(made, original.stat(), [b"x"], durable=durable)
+    assert made.read_bytes() == b"x"
+    assert len(synced) == durable
