@@ -173,10 +173,4 @@ def _steps(root: Root, path: bytes) -> Iterator[bytes]:
 
 
 def _same_version(old: OpenFile, new: OpenFile) -> bool:
-    return (old.device, old.inode, old.mtime_ns, old.size, old.is_directory) == (
-        new.device,
-        new.inode,
-        new.mtime_ns,
-        new.size,
-        new.is_directory,
-    )
+    return old.version == new.version and old.is_directory == new.is_directory

@@ -4,10 +4,30 @@ from __future__ import annotations
 
 import os
 import stat
+from typing import NamedTuple
 
 from ktlsserve.http1.dates import format_http_date
 
 _NS_PER_S = 1_000_000_000
+
+
+class FileVersion(NamedTuple):
+    """What tells one content of a file from another without looking at it.
+
+    ``ctime_ns``, the time of change, can't be set by anybody: who writes new bytes and puts the old time of
+    modification back is found out by it.
+    """
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> FileVersion:
+        """Return the version of the file that has this ``fstat`` result."""
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 class OpenFile:
@@ -21,7 +41,18 @@ class OpenFile:
     within one tick of the file system's clock (4 ms or less) and leave the size as it was (RFC 9110 section 8.8.1).
     """
 
-    __slots__ = ("_fd", "_references", "device", "etag", "inode", "is_directory", "last_modified", "mtime_ns", "size")
+    __slots__ = (
+        "_fd",
+        "_references",
+        "ctime_ns",
+        "device",
+        "etag",
+        "inode",
+        "is_directory",
+        "last_modified",
+        "mtime_ns",
+        "size",
+    )  # fmt: skip
 
     def __init__(self, fd: int, status: os.stat_result) -> None:
         """Take over ``fd``, whose ``fstat`` result is ``status``."""
@@ -29,11 +60,17 @@ class OpenFile:
         self._references = 1
         self.size: int = status.st_size
         self.mtime_ns: int = status.st_mtime_ns
+        self.ctime_ns: int = status.st_ctime_ns
         self.device: int = status.st_dev
         self.inode: int = status.st_ino
         self.is_directory: bool = stat.S_ISDIR(status.st_mode)
         self.etag: bytes = b'"%x-%x"' % (status.st_mtime_ns, status.st_size)
         self.last_modified: bytes = format_http_date(status.st_mtime_ns // _NS_PER_S)
+
+    @property
+    def version(self) -> FileVersion:
+        """The version that was opened."""
+        return FileVersion(self.device, self.inode, self.size, self.mtime_ns, self.ctime_ns)
 
     @property
     def fd(self) -> int:

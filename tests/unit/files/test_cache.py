@@ -12,6 +12,7 @@ from ktlsserve.files.cache import FileCache, RootFiles
 from ktlsserve.files.open_file import OpenFile
 from ktlsserve.files.root import Root
 from ktlsserve.kernel.inotify import ChangeNotices
+from tests.support.waiting import wait_until
 
 MAX_AGE_S = 5.0
 MOST = 3
@@ -372,3 +373,23 @@ def test_a_change_beneath_any_root_is_noticed(cache: FileCache, tmp_path: Path) 
         assert os.pread(file.fd, 100, 0) == b"afterwards"
         file.release()
         cache.clear()
+
+
+def test_a_change_in_place_that_keeps_size_and_time_is_seen(cache: FileCache, folder: Path) -> None:
+    """Only the time of change tells: nobody can set that one back."""
+    old = cache.open(b"a")
+    path = folder / "a"
+    status = path.stat()
+
+    def change() -> bool:
+        path.write_bytes(b"A")
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        return path.stat().st_ctime_ns != status.st_ctime_ns
+
+    wait_until(change, "the next tick of the file system's clock")
+    cache.take_notices()
+    new = cache.open(b"a")
+    assert new is not old
+    assert new.version != old.version
+    new.release()
+    old.release()

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ktlsserve.files.open_file import OpenFile
+from ktlsserve.files.open_file import FileVersion, OpenFile
+from tests.support.waiting import wait_until
 
 
 def open_file(path: Path) -> OpenFile:
@@ -115,3 +116,24 @@ def test_what_was_known_stays_known_after_close(path: Path) -> None:
     file.release()
     assert file.size == 5
     assert file.last_modified.endswith(b"GMT")
+
+
+def test_a_version_is_what_the_kernel_says(path: Path) -> None:
+    file = open_file(path)
+    assert file.version == FileVersion.of(path.stat())
+    assert (file.version.inode, file.version.size, file.version.mtime_ns) == (file.inode, 5, 784_111_777_123_456_789)
+    file.release()
+
+
+def test_a_change_that_hides_behind_size_and_time_is_another_version(path: Path) -> None:
+    before = FileVersion.of(path.stat())
+
+    def change() -> bool:
+        path.write_bytes(b"HELLO")
+        os.utime(path, ns=(0, before.mtime_ns))
+        return path.stat().st_ctime_ns != before.ctime_ns
+
+    wait_until(change, "the next tick of the file system's clock")
+    after = FileVersion.of(path.stat())
+    assert after != before
+    assert after._replace(ctime_ns=0) == before._replace(ctime_ns=0)
