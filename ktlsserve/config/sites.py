@@ -23,6 +23,7 @@ from ktlsserve.config.table import Table, setting
 
 SecurityHeaders = Literal["off", "strict"]
 Coding = Literal["br", "zstd", "gzip"]
+Etags = Literal["time", "content", "sidecar"]
 
 TEN_YEARS_S = 10 * 365 * 24 * 3600
 
@@ -37,6 +38,7 @@ REDIRECT_HOST = Matching(
 )
 INDEX = ListOf(FILE_NAME, least=0)
 PRECOMPRESSED = ListOf(Choice(get_args(Coding)), least=0)
+ETAGS = Choice(get_args(Etags))
 HSTS = WholeNumber(0, TEN_YEARS_S)
 SECURITY_HEADERS = Choice(get_args(SecurityHeaders))
 ALT_SVC = Matching(rf"|{HEADER_VALUE.pattern}", "the value of an Alt-Svc header, or empty")
@@ -58,6 +60,16 @@ class SiteDefaults:
             "Compressed files beside the plain ones (app.js.br beside app.js) to send to those who take them, in order "
             "of preference. None: each is another look at the folder. One that is older than the file beside it isn't "
             "sent, and the log says so.",
+        ),
+    )
+    etags: Etags = field(
+        default="time",
+        metadata=setting(
+            ETAGS,
+            "What entity-tags are made of. time: a file's time and size, which costs nothing. content: its bytes, for "
+            "files whose times mean nothing (stripped by a deployment, or another on each machine); each worker reads "
+            "each version of a file once, and Last-Modified isn't said. sidecar: the same, but app.js.etag beside "
+            "app.js, where ktlsserve etags has made it, saves the reading; names that end in .etag are not found then.",
         ),
     )
     listing: bool = field(
@@ -117,6 +129,9 @@ class Site:
     )
     precompressed: tuple[Coding, ...] | None = field(
         default=None, metadata=setting(PRECOMPRESSED, "Left out: as in [defaults].", example='["br", "gzip"]')
+    )
+    etags: Etags | None = field(
+        default=None, metadata=setting(ETAGS, "Left out: as in [defaults].", example='"content"')
     )
     listing: bool | None = field(default=None, metadata=setting(Flag(), "Left out: as in [defaults].", example="true"))
     hsts_s: int | None = field(default=None, metadata=setting(HSTS, "Left out: as in [defaults].", example="31536000"))

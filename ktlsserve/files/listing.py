@@ -25,12 +25,13 @@ class FolderReader:
     """Reads folders that are open, at most ``most`` entries of each; ``links`` opens what symbolic links lead to.
 
     Entries that aren't listed count too, so ``most`` bounds the time and the memory that a folder takes however many
-    entries it has. Which of more they are is up to the file system.
+    entries it has. Which of more they are is up to the file system. Names that end in ``hidden_suffix`` aren't listed.
     """
 
-    def __init__(self, links: FileOpener, most: int) -> None:
+    def __init__(self, links: FileOpener, most: int, hidden_suffix: bytes | None = None) -> None:
         self._links = links
         self._most = most
+        self._hidden_suffix = hidden_suffix
 
     def read(self, file: ServedFile, path: bytes) -> Folder:
         """Return what the folder that is open as ``file`` and lies at ``path`` holds, in no order.
@@ -44,7 +45,7 @@ class FolderReader:
                 if number == self._most:
                     return Folder(path, tuple(entries), complete=False)
                 name = os.fsencode(item.name)
-                if _UNREACHABLE.match(name):
+                if _UNREACHABLE.match(name) or (self._hidden_suffix and name.endswith(self._hidden_suffix)):
                     continue
                 entry = self._linked(path, name) if item.is_symlink() else _entry(name, item)
                 if entry is not None:

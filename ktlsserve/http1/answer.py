@@ -12,8 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from ktlsserve.errors import RequestError
-from ktlsserve.http1.conditionals import Precondition, evaluate_preconditions, last_modified_s, range_applies
-from ktlsserve.http1.dates import format_http_date
+from ktlsserve.http1.conditionals import Precondition, evaluate_preconditions, range_applies
 from ktlsserve.http1.listing import Listings
 from ktlsserve.http1.negotiation import acceptable_codings
 from ktlsserve.http1.ranges import ByteRange, multipart_body, multipart_boundary, select_ranges
@@ -32,6 +31,7 @@ from ktlsserve.http1.representation import FileOpener, Representation, Tell, ope
 from ktlsserve.http1.request import BodyKind, Request
 from ktlsserve.http1.rules import NO_RULE, Rule, find_rule
 from ktlsserve.http1.target import Target, resolve_target
+from ktlsserve.http1.validators import EtagSource, Validators, find_validators
 
 ALLOWED_METHODS = (b"GET", b"HEAD", b"OPTIONS")
 
@@ -63,7 +63,8 @@ class Site:
     ``app.js``, are sent to clients that take them, in the order in which the server likes them; ``tell_stale`` hears of
     each that isn't, because it is older than its file. ``rules`` are for some of its paths; ``fields`` go with every
     reply to which no rule applies (a rule holds them itself). ``error_pages`` are the files, as paths beneath the root,
-    that explain a status. ``listings`` answers for folders without an index; None makes them 404.
+    that explain a status. ``listings`` answers for folders without an index; None makes them 404. ``etags`` makes the
+    entity-tags of files; without it they are of time and size.
     """
 
     files: FileOpener
@@ -77,6 +78,7 @@ class Site:
     error_pages: Mapping[int, bytes] = field(default_factory=dict)
     listings: Listings | None = None
     tell_stale: Tell = lambda _: None
+    etags: EtagSource | None = None
 
 
 def answer(request: Request, site: Site, now_s: int) -> Reply:
@@ -141,24 +143,32 @@ def _represent(chosen: Representation, request: Request, site: Site, rule: Rule,
         codings = acceptable_codings(request.header(b"accept-encoding"), site.precompressed)
         chosen = open_sibling(site.files, chosen, codings, site.tell_stale)
 
-    # 6. The preconditions, now that there is something to compare with (RFC 9110 section 13.2.1).
-    modified_s = last_modified_s(chosen.file.mtime_ns, terms.now_s)
-    verdict = evaluate_preconditions(request, chosen.etag, modified_s, terms.now_s)
-    if verdict is not Precondition.MET:
+    # 6. What a client may compare with, as far as it is known.
+    validators = find_validators(chosen, site.etags, site.files, terms.now_s)
+
+    # 7. The preconditions (RFC 9110 section 13.2.1).
+    verdict = evaluate_preconditions(request, validators.etag, validators.modified_s, terms.now_s)
+    if verdict is Precondition.MET:
+        fields = (*_representation_fields(chosen, validators), *for_caches, *rule.file_fields(chosen.path))
+        reply = _send(chosen, request, site, validators, fields, terms)
+    else:
         chosen.file.release()
         if verdict is Precondition.FAILED:
-            raise RequestError(412, "a precondition failed")
-        # What section 15.4.5 asks for: whatever of a 200 helps a cache to find its copy, and no more.
-        return make_reply(304, terms, ((b"ETag", chosen.etag), *for_caches))
+            reply = _failure(412, site, terms, ())
+        else:
+            # What section 15.4.5 asks for: whatever of a 200 helps a cache to find its copy, and no more.
+            reply = make_reply(304, terms, (*validators.etag_fields(), *for_caches))
+    if validators.errand is not None:
+        reply.errand = validators.errand
+    return reply
 
-    # 7. The parts that are asked for, or else all of it.
+
+def _send(
+    chosen: Representation, request: Request, site: Site, validators: Validators, fields: Fields, terms: ReplyTerms
+) -> Reply:
+    # 8. The parts that are asked for, or else all of it.
     content_type = site.types.type_of(chosen.path)
-    fields = (
-        *_representation_fields(chosen, modified_s, terms.now_s),
-        *for_caches,
-        *rule.file_fields(chosen.path),
-    )
-    ranges = _requested_ranges(request, chosen, modified_s, terms.now_s)
+    ranges = _requested_ranges(request, chosen, validators, terms.now_s)
     if ranges is None:
         return file_reply(chosen.file, ((b"Content-Type", content_type), *fields), terms)
     if not ranges:
@@ -198,6 +208,11 @@ def _check_body(request: Request, site: Site) -> None:
         raise RequestError(413, "request body longer than the limit")
 
 
+def _check_hidden(site: Site, target: Target) -> None:
+    if site.etags is not None and site.etags.hides(target.path):
+        raise RequestError(404, "not for clients")
+
+
 def _open(site: Site, target: Target, rule: Rule) -> Representation | None:
     """Open what ``target`` means, as :func:`open_target` does, or what its rule puts in its place.
 
@@ -205,6 +220,7 @@ def _open(site: Site, target: Target, rule: Rule) -> Representation | None:
     """
     rewritten = rule.rewritten(target)
     try:
+        _check_hidden(site, rewritten)
         chosen = open_target(site.files, rewritten, site.index_names)
         if chosen is None and rewritten is not target:
             chosen = open_target(site.files, replace(rewritten, directory=True), site.index_names)
@@ -228,23 +244,17 @@ def _failure(status: int, site: Site, terms: ReplyTerms, fields: Fields) -> Repl
     return failure_reply(status, terms, fields)
 
 
-def _representation_fields(chosen: Representation, modified_s: int, now_s: int) -> Fields:
+def _representation_fields(chosen: Representation, validators: Validators) -> Fields:
     coding: Fields = ((b"Content-Encoding", chosen.coding),) if chosen.coding else ()
-    last_modified = chosen.file.last_modified if modified_s < now_s else format_http_date(modified_s)
-    return (
-        *coding,
-        (b"ETag", chosen.etag),
-        (b"Last-Modified", last_modified),
-        (b"Accept-Ranges", b"bytes"),
-    )
+    return (*coding, *validators.fields(), (b"Accept-Ranges", b"bytes"))
 
 
 def _requested_ranges(
-    request: Request, chosen: Representation, modified_s: int, now_s: int
+    request: Request, chosen: Representation, validators: Validators, now_s: int
 ) -> tuple[ByteRange, ...] | None:
     """Return the ranges to send, none if all lie outside, None for the whole; GET only (RFC 9110 section 14.2)."""
     value = request.header(b"range") if request.method == b"GET" else None
-    if value is None or not range_applies(request, chosen.etag, modified_s, now_s):
+    if value is None or not range_applies(request, validators.etag, validators.modified_s, now_s):
         return None
     return select_ranges(value, chosen.file.size)
 
@@ -265,6 +275,7 @@ def _partial_reply(
         only = ranges[0]
         head = ((b"Content-Type", content_type), (b"Content-Range", only.content_range(file.size)), *fields)
         return make_reply(206, terms, head, (FileSlice(file, only.offset, only.count),))
-    boundary = multipart_boundary(chosen.etag, ranges)
+    # By time and size whatever the entity-tag is made of, and also where it isn't known yet.
+    boundary = multipart_boundary(chosen.tagged(file.etag), ranges)
     head = ((b"Content-Type", b"multipart/byteranges; boundary=" + boundary), *fields)
     return make_reply(206, terms, head, multipart_body(file, content_type, ranges, boundary))

@@ -8,7 +8,7 @@ within the current second is sent again as it is, and a listing that comes out a
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
@@ -26,7 +26,6 @@ KEPT_BYTES = 8 << 20
 """Room for some ten listings of the greatest length by default, and for hundreds of usual ones."""
 
 _UTF8 = frozenset(((b"charset", b"utf-8"),))
-_DATE_CONDITIONS = (b"if-modified-since", b"if-unmodified-since")
 
 # What a 304 repeats (RFC 9110 section 15.4.5). A folder may change at any time, and nothing announces it.
 _FOR_CACHES: Fields = ((b"Cache-Control", b"no-cache"), (b"Vary", b"Accept"))
@@ -85,8 +84,7 @@ class Listings:
             page = self._page(question, file, terms.now_s)
         finally:
             file.release()
-        undated = tuple(field for field in request.headers if field[0] not in _DATE_CONDITIONS)
-        verdict = evaluate_preconditions(replace(request, headers=undated), page.etag, 0, terms.now_s)
+        verdict = evaluate_preconditions(request, page.etag, None, terms.now_s)
         if verdict is Precondition.FAILED:
             raise RequestError(412, "a precondition failed")
         fields: Fields = ((b"ETag", page.etag), *_FOR_CACHES)

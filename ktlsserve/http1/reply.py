@@ -7,7 +7,7 @@ last.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -98,13 +98,34 @@ class FileSlice:
     count: int
 
 
+class Errand(Protocol):
+    """Something that takes too long for an event loop, after which a reply would be a better one.
+
+    Two errands that come to the same are equal, so that it is done once for all who ask.
+    """
+
+    @property
+    def size(self) -> int:
+        """How many bytes there are to read, as a measure of how long it takes."""
+
+    def __hash__(self) -> int:
+        """Errands are kept in dictionaries."""
+
+    def run(self, stopping: Callable[[], bool]) -> bytes | None:
+        """Do it, slowly, in any thread, until ``stopping()``; return what ``settle`` takes, or None."""
+
+    def settle(self, found: bytes) -> None:
+        """Have whoever wanted it know, in the thread of the event loop."""
+
+
 @dataclass(slots=True)
 class Reply:
     """What to send, and whether the connection ends after it.
 
     ``head`` reaches from the status line to the blank line. ``body`` is empty for HEAD and for statuses without one;
     it never holds an empty part, so the head may leave with MSG_MORE exactly where ``body`` isn't empty.
-    ``body_bytes`` is what ``body`` adds up to.
+    ``body_bytes`` is what ``body`` adds up to. Where ``errand`` isn't None the reply is right, but makes do without
+    something that is known once the errand is done: it must not be kept.
     """
 
     status: int
@@ -112,6 +133,7 @@ class Reply:
     body: tuple[bytes | FileSlice, ...]
     close: bool
     body_bytes: int
+    errand: Errand | None = None
 
     def with_date(self, now_s: int) -> Reply:
         """Return the same reply, dated ``now_s``; it shares the body, so whoever sends both must retain its files."""

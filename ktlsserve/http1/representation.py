@@ -37,14 +37,17 @@ class Representation:
     coding: bytes | None = None
 
     @property
-    def etag(self) -> bytes:
-        """A strong entity-tag that differs from those of the same content in other codings (RFC 9110 8.8.3.3).
+    def file_path(self) -> bytes:
+        """The path of the file itself, beneath the root."""
+        return self.path if self.coding is None else self.path + SUFFIXES[self.coding]
 
-        The file's own tag would do, were it not that a sibling may have the same time and, by chance, the same size.
+    def tagged(self, etag: bytes) -> bytes:
+        """Return the representation's entity-tag, made of its file's, both strong.
+
+        It differs from those of the same content in other codings (RFC 9110 section 8.8.3.3). The file's own would do,
+        were it not that a sibling may have the same time and, by chance, the same size.
         """
-        if self.coding is None:
-            return self.file.etag
-        return b'%b-%b"' % (self.file.etag[:-1], self.coding)
+        return etag if self.coding is None else b'%b-%b"' % (etag[:-1], self.coding)
 
 
 def open_target(files: FileOpener, target: Target, index_names: Sequence[bytes]) -> Representation | None:

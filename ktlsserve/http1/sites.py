@@ -85,9 +85,12 @@ class Sites:
             return error_reply(421, replace(request, keep_alive=False), now_s, server=self.default.server)
         return answer(request, site, now_s)
 
+    def all(self) -> tuple[Site, ...]:
+        """Return the sites, each once, the default first."""
+        return tuple({id(site): site for site in (self.default, *self.named.values())}.values())
+
     def map(self, change: Callable[[Site], Site]) -> Sites:
         """Return the same sites, each changed once."""
-        sites = {id(site): site for site in (self.default, *self.named.values())}
-        changed = {key: change(site) for key, site in sites.items()}
+        changed = {id(site): change(site) for site in self.all()}
         named = {name: changed[id(site)] for name, site in self.named.items()}
         return replace(self, default=changed[id(self.default)], named=named)

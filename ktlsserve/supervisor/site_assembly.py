@@ -7,9 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ktlsserve.config import Auth, Config, Rule, Site, SiteDefaults
+from ktlsserve.config.sites import Etags
+from ktlsserve.files.content_etags import ContentEtags, EtagStore
+from ktlsserve.files.etag_sidecar import SUFFIX
 from ktlsserve.files.listing import FolderReader
 from ktlsserve.files.mime import MimeTable
 from ktlsserve.files.root import Root
+from ktlsserve.files.sidecar_etags import SidecarEtags
 from ktlsserve.http1 import answer, https_redirect, rules
 from ktlsserve.http1.auth import Gate
 from ktlsserve.http1.cors import Cors
@@ -19,6 +23,7 @@ from ktlsserve.http1.listing import Listings
 from ktlsserve.http1.presets import IMMUTABLE, site_fields
 from ktlsserve.http1.reply import Fields, fields_over
 from ktlsserve.http1.sites import Sites, host_name
+from ktlsserve.http1.validators import EtagSource
 from ktlsserve.observe.stale_siblings import StaleSiblings
 from ktlsserve.passwords import load_users
 from ktlsserve.supervisor.listeners import Listener
@@ -48,7 +53,8 @@ def assemble_sites(config: Config, roots: Roots) -> Sites:
     types = MimeTable(config.http.mime)
     configured = config.site or (Site(names=()),)
     gates = _gates(config)
-    made = [_site(config, site, roots, types, gates) for site in configured]
+    store = EtagStore()
+    made = [_site(config, site, roots[site.root or config.server.root], types, gates, store) for site in configured]
     named = {_name(name): site for table, site in zip(configured, made, strict=True) for name in table.names}
     return Sites(made[0], named, refuse_unknown=config.http.unknown_host == "421")
 
@@ -85,15 +91,17 @@ def _gates(config: Config) -> dict[Auth, Gate]:
     return {auth: Gate(auth.realm.encode("ascii"), load_users(auth.users).verify, key) for auth in wanted}
 
 
-def _site(config: Config, site: Site, roots: Roots, types: MimeTable, gates: Mapping[Auth, Gate]) -> answer.Site:
+def _site(
+    config: Config, site: Site, root: Root, types: MimeTable, gates: Mapping[Auth, Gate], store: EtagStore
+) -> answer.Site:
     defaults = config.defaults
     index = config.server.index if site.index is None else site.index
     precompressed = defaults.precompressed if site.precompressed is None else site.precompressed
     pages = defaults.error_pages if site.error_pages is None else site.error_pages
     fields = _fields(site, defaults, secure=config.tls.mode != "off")
     listing = defaults.listing if site.listing is None else site.listing
-    path = site.root or config.server.root
-    root = roots[path]
+    etags = site.etags or defaults.etags
+    hidden = SUFFIX if etags == "sidecar" else None
     return answer.Site(
         files=root,
         types=types,
@@ -103,10 +111,18 @@ def _site(config: Config, site: Site, roots: Roots, types: MimeTable, gates: Map
         precompressed=tuple(coding.encode("ascii") for coding in precompressed),
         rules=tuple(_rule(rule, fields, gates) for rule in (*site.rule, *config.rule)),
         fields=fields,
-        listings=Listings(FolderReader(root, config.files.listed_entries)) if listing else None,
+        listings=Listings(FolderReader(root, config.files.listed_entries, hidden)) if listing else None,
         error_pages={int(status): page[1:].encode() for status, page in pages.items()},
-        tell_stale=StaleSiblings(path).tell,
+        tell_stale=StaleSiblings(site.root or config.server.root).tell,
+        etags=_etag_source(etags, root, store),
     )
+
+
+def _etag_source(etags: Etags, root: Root, store: EtagStore) -> EtagSource | None:
+    if etags == "time":
+        return None
+    content = ContentEtags(root, store)
+    return SidecarEtags(content) if etags == "sidecar" else content
 
 
 def _fields(site: Site, defaults: SiteDefaults, *, secure: bool) -> Fields:

@@ -27,6 +27,7 @@ class Timeout(IntEnum):
     IDLE = auto()
     SEND = auto()
     CLOSE = auto()
+    ETAG = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class Connection:
         "front",
         "handshake",
         "handshake_output",
+        "has_waited",
         "head",
         "input_ended",
         "interest",
@@ -92,6 +94,8 @@ class Connection:
         self.searched = 0
         self.discarder: BodyDiscarder | None = None
         self.input_ended = False
+        # Whether the request that is first in the buffer has waited for an entity-tag; it does so once.
+        self.has_waited = False
         # The reply under way.
         self.outbox: Outbox | None = None
         self.reply: Reply | None = None

@@ -45,6 +45,8 @@ def on_timeout(worker: Worker, conn: Connection, kind: Timeout) -> None:
     logger.debug("%s: %s timeout in state %s", conn.peer, kind.name.lower(), conn.state.name)
     if kind is Timeout.HEAD:
         requests.time_out_head(worker, conn)
+    elif kind is Timeout.ETAG:
+        requests.answer_buffered(worker, conn)
     elif kind is Timeout.IDLE:
         closing.begin_close(worker, conn)
     elif kind is Timeout.SEND:

@@ -27,6 +27,7 @@ from ktlsserve.worker.accepting import Acceptor
 from ktlsserve.worker.accounting import describe_client
 from ktlsserve.worker.connection import Connection, Front, Timeout
 from ktlsserve.worker.dispatch import on_event, on_timeout
+from ktlsserve.worker.hashing import ETAG_WAIT_S, Hashing
 from ktlsserve.worker.memo import Memo
 from ktlsserve.worker.service import Service
 from ktlsserve.worker.states import State
@@ -72,6 +73,7 @@ class Worker:
                 Timeout.IDLE: timeouts.idle_s,
                 Timeout.SEND: timeouts.send_s,
                 Timeout.CLOSE: timeouts.close_s,
+                Timeout.ETAG: ETAG_WAIT_S,
             }
         )
         self._checks: Deadlines[Connection, Check] = Deadlines({Check.SOON: _FAST_CHECK_S, Check.SLOW: _SLOW_CHECK_S})
@@ -99,6 +101,11 @@ class Worker:
             self._redirect_front = self._make_front(service.redirect.map(self._with_cache).answer)
         self.verifier: Verifier[Connection] = Verifier()
         self._epoll.register(self.verifier.fileno(), select.EPOLLIN)
+        self.hashing: Hashing[Connection] | None = None
+        if any(site.etags is not None for site in self.sites.all()):
+            self.hashing = Hashing()
+            for fd in self.hashing.filenos():
+                self._epoll.register(fd, select.EPOLLIN)
         self._acceptor = Acceptor(service, self._epoll)
 
     def run(self) -> None:
@@ -111,6 +118,8 @@ class Worker:
             self._run_later()
             self._run_timers()
         self.verifier.close()
+        if self.hashing is not None:
+            self.hashing.close()
         if self.service.access_log is not None:
             self.service.access_log.close()
 
@@ -185,7 +194,9 @@ class Worker:
         elif fd == self._control.fileno():
             self._obey()
         elif fd == self.verifier.fileno():
-            self._resume_verified()
+            self._resume(self.verifier.finished(self.clock_s))
+        elif self.hashing is not None and fd in self.hashing.filenos():
+            self._resume(self.hashing.finished())
 
     def _begin(self, sock: socket.socket, peer: str, *, redirects: bool) -> None:
         tls = None if redirects else self.service.tls
@@ -205,9 +216,9 @@ class Worker:
         else:
             self._guard(conn, requests.begin_requests)
 
-    def _resume_verified(self) -> None:
-        """Answer the requests whose credentials have been verified, of connections that still wait for it."""
-        for conn in self.verifier.finished(self.clock_s):
+    def _resume(self, waiters: list[Connection]) -> None:
+        """Answer the requests that waited for something which is done, of connections that still wait for it."""
+        for conn in waiters:
             if conn.state is State.HEAD:
                 self._guard(conn, requests.answer_buffered)
 

@@ -127,7 +127,7 @@ class Memo:
         # Where it isn't the request that ends the connection, something is wrong that may be over at the next one.
         if (reply.close and request.keep_alive) or reply.status >= 500:
             return
-        if len(reply.body) > 1 or request.body.kind is not BodyKind.NONE:
+        if reply.errand or len(reply.body) > 1 or request.body.kind is not BodyKind.NONE:
             return
         key = request_key(head, self._limits)
         if key is None:

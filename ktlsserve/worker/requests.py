@@ -19,6 +19,7 @@ from ktlsserve.http1.body import BodyDiscarder
 from ktlsserve.http1.head import head_end, parse_head, skip_leading_crlf
 from ktlsserve.http1.reply import Reply, error_reply
 from ktlsserve.http1.request import BodyKind
+from ktlsserve.worker.answering import EtagPending, answer_request
 from ktlsserve.worker.closing import abort, begin_close
 from ktlsserve.worker.connection import Connection, Timeout
 from ktlsserve.worker.memo import FinishedReply
@@ -166,7 +167,10 @@ def answer_buffered(worker: Worker, conn: Connection, *, answered: bool = False)
             begin_close(worker, conn)
             return
         except VerificationPending:
-            _await_verdict(worker, conn)
+            _await_errand(worker, conn, Timeout.HEAD)
+            return
+        except EtagPending:
+            _await_errand(worker, conn, Timeout.ETAG)
             return
         if reply is None:
             _await_more(worker, conn, answered=answered)
@@ -212,7 +216,7 @@ def _body_is_over(conn: Connection) -> bool:
 def _next_reply(worker: Worker, conn: Connection) -> Reply | None:
     """Take one head off the buffer and answer it; None while it is incomplete.
 
-    Where credentials are being verified it raises VerificationPending and leaves the head where it is.
+    Raises what ``answer_request`` raises, and leaves the head where it is then.
     """
     limits = worker.service.head_limits
     empty_lines_bytes = skip_leading_crlf(conn.buffer)
@@ -234,12 +238,7 @@ def _next_reply(worker: Worker, conn: Connection) -> Reply | None:
     if worker.draining:
         request = dataclasses.replace(request, keep_alive=False)
     worker.files.horizon_s, epoch = math.inf, worker.files.epoch
-    try:
-        reply = conn.front.answer(request, worker.clock_s)
-    except VerificationPending as pending:
-        if worker.verifier.submit(pending.attempt, conn):
-            raise
-        reply = error_reply(503, request, worker.clock_s, server=worker.sites.default.server, close=True)
+    reply = answer_request(worker, conn, request)
     conn.buffer = conn.buffer[end:]
     conn.searched = 0
     if worker.service.access_log is not None:
@@ -277,11 +276,11 @@ def _await_more(worker: Worker, conn: Connection, *, answered: bool) -> None:
         worker.later(conn, receive_held)
 
 
-def _await_verdict(worker: Worker, conn: Connection) -> None:
-    """Wait until the verifier has a verdict on the head that is first in the buffer; nothing is read meanwhile."""
+def _await_errand(worker: Worker, conn: Connection, timeout: Timeout) -> None:
+    """Wait for what a thread finds out for the head that is first in the buffer; nothing is read meanwhile."""
     if conn.state is not State.HEAD:
         conn.move(State.HEAD)
-    worker.deadlines.set(conn, Timeout.HEAD, worker.now_s)
+    worker.deadlines.set(conn, timeout, worker.now_s)
     worker.watch(conn, 0)
 
 

@@ -65,6 +65,16 @@ def test_compressed_siblings(tmp_path: Path, tree: Path, tls: str) -> None:
             assert problems_of(replay_corpus(dialer(server), replay.whole, cases)) == []
 
 
+@pytest.mark.parametrize("tls", ["off", "userspace"])
+def test_entity_tags_of_content(tmp_path: Path, tree: Path, tls: str) -> None:
+    cases = replay.content_etag_cases()
+    assert len(cases) >= 15
+    with Server(tmp_path, tree, tls=tls, settings={**replay.SETTINGS, **replay.CONTENT_ETAGS}) as server:
+        # The second time they come out of the memo.
+        for _ in range(2):
+            assert problems_of(replay_corpus(dialer(server), replay.whole, cases)) == []
+
+
 def test_userspace_tls_with_a_record_for_each_byte(userspace: Dial, reference: dict[str, Outcome]) -> None:
     cases = [case for case in disk_cases() if len(case.send) <= LONGEST_BY_RECORDS_BYTES]
     outcomes = replay_corpus(userspace, replay.byte_by_byte, cases)

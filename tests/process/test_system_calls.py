@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -12,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.content_tags import tag_of
 from tests.support.programs import find_program
 from tests.support.server import Server
+from tests.support.site_tree import make_site_tree
 from tests.support.waiting import LIMIT_S, wait_until
 from tests.support.wire import dialer
 
@@ -42,6 +45,44 @@ def counted_calls(pid: int, folder: Path) -> Iterator[Counter[str]]:
             tracer.send_signal(signal.SIGINT)
             tracer.wait(LIMIT_S)
     calls.update(re.findall(r"^(\w+)\(", output.read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("etags", ["content", "sidecar"])
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/hello.txt", {"epoll_wait": 1, "recvfrom": 1, "sendto": 1}),
+        ("/big.bin", {"epoll_wait": 1, "recvfrom": 1, "sendto": 1, "sendfile": 1}),
+    ],
+)
+def test_an_entity_tag_of_the_content_costs_nothing_once_it_is_known(
+    tmp_path: Path, etags: str, path: str, expected: dict[str, int]
+) -> None:
+    # What strace writes must not lie beneath it: each line would be a notice of a change.
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    make_site_tree(tree)
+    if etags == "sidecar":
+        for name in ("hello.txt", "big.bin"):
+            (tree / f"{name}.etag").write_bytes(tag_of((tree / name).read_bytes()))
+            os.utime(tree / f"{name}.etag", ns=(1, (tree / name).stat().st_mtime_ns))
+    settings: dict[str, object] = {"log.level": "info", "defaults.etags": etags}
+    with Server(tmp_path / "server", tree, tls="off", settings=settings) as server, dialer(server)() as wire:
+        (worker,) = server.worker_pids()
+        for _ in range(3):
+            wire.get(path)
+        etag = tag_of((tree / path[1:]).read_bytes()).decode()
+        with counted_calls(worker, tmp_path) as calls:
+            for number in range(REQUESTS):
+                response = wire.get(path)
+                assert response.status == 200, number
+                assert response.values(b"ETag") == [etag.encode()], number
+        assert {name for name, count in calls.items() if count > SLACK} == expected.keys()
+        assert {name: round(calls[name] / REQUESTS) for name in expected} == expected, calls
+        # Another head, for which a reply is worked out anew: what is known of the file isn't asked for again.
+        with counted_calls(worker, tmp_path) as calls:
+            assert wire.get(path, f'If-None-Match: "x", {etag}').status == 304
+        assert calls.keys() <= {"epoll_wait", "recvfrom", "sendto"}, calls
 
 
 @pytest.mark.parametrize(

@@ -69,3 +69,7 @@ def test_no_value_raises_and_garbage_never_hides_new_content(name: bytes, value:
     if b'"a"' not in value and value != b"*":
         assert verdict is not Precondition.NOT_MODIFIED
         assert applies is (name != b"if-range")
+    # Where nothing is known of the file, nothing that a client can say keeps it from getting it, but "*".
+    if value != b"*":
+        assert evaluate_preconditions(request, None, None, NOW_S) is not Precondition.NOT_MODIFIED
+        assert range_applies(request, None, None, NOW_S) is (name != b"if-range")

@@ -21,7 +21,8 @@ request with one response, and have a short form::
 (octets somewhere in the body), ``headers`` (exact values; a list of strings means that many lines), ``absent`` (fields
 that must not be there), ``head`` (a response to HEAD, so without a body). ``closes`` tells whether the server ends the
 connection after the last response, which it doesn't by default. ``needs = "disk"`` demands a real file system,
-``needs = "precompressed"`` a site that serves zstd, br and gzip siblings, in this order; all others one that doesn't.
+``needs = "precompressed"`` a site that serves zstd, br and gzip siblings, in this order; ``needs = "content"`` one
+whose entity-tags are made of content; all others one that does neither.
 
 The same files are replayed over the pure core and over real sockets; nothing here knows which.
 """

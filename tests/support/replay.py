@@ -28,6 +28,8 @@ SETTINGS: Mapping[str, object] = {
 
 PRECOMPRESSED: Mapping[str, object] = {"defaults.precompressed": ["zstd", "br", "gzip"]}
 
+CONTENT_ETAGS: Mapping[str, object] = {"defaults.etags": "content"}
+
 _STEPS = (1, 2, 3, 7, 20, 100, 1000)
 
 Split = Callable[[Case], Iterable[bytes]]
@@ -49,6 +51,11 @@ def disk_cases() -> list[Case]:
 def precompressed_cases() -> list[Case]:
     """Return the cases that a server with PRECOMPRESSED as well must satisfy."""
     return [case for case in load_cases() if case.needs == "precompressed"]
+
+
+def content_etag_cases() -> list[Case]:
+    """Return the cases that a server with CONTENT_ETAGS as well must satisfy."""
+    return [case for case in load_cases() if case.needs == "content"]
 
 
 def whole(case: Case) -> Iterable[bytes]:

@@ -123,3 +123,14 @@ def test_a_root_that_no_site_uses_is_not_looked_at(tmp_path: Path) -> None:
     file = tmp_path / "site.toml"
     file.write_text('[[site]]\nnames = ["a"]\nroot = "."\n[tls]\nmode = "off"\n')
     assert check_file(file) == []
+
+
+def test_what_entity_tags_are_made_of() -> None:
+    assert Config().defaults.etags == "time"
+    config = parse_config(
+        '[server]\nroot = "/x"\n[defaults]\netags = "content"\n[[site]]\nnames = ["a"]\netags = "sidecar"'
+    )
+    assert (config.defaults.etags, config.site[0].etags) == ("content", "sidecar")
+    assert problems_of('[defaults]\netags = "inode"') == {
+        "defaults.etags": 'must be "time", "content" or "sidecar", not "inode" (line 2)'
+    }

@@ -158,3 +158,13 @@ def test_what_goes_while_it_is_listed_is_not_listed(tree: Path, root: Root, monk
     monkeypatch.setattr(os, "scandir", remove_what_was_read)
     assert [entry.name for entry in FolderReader(root, 10).read(file, b"").entries] == [b"b"]
     file.release()
+
+
+def test_a_suffix_can_be_hidden(tree: Path, root: Root) -> None:
+    for name in ("a.js", "a.js.etag", ".etag", "etag"):
+        (tree / name).touch()
+    file = root.open(b"")
+    entries = FolderReader(root, 1000, b".etag").read(file, b"").entries
+    file.release()
+    assert {entry.name for entry in entries} == {b"a.js", b"etag"}
+    assert names(root) == {b"a.js", b"a.js.etag", b"etag"}

@@ -132,3 +132,29 @@ def test_last_modified_is_never_in_the_future() -> None:
     assert last_modified_s(1_999_999_999, 5) == 1
     assert last_modified_s(6_000_000_000, 5) == 5
     assert last_modified_s(-1, 5) == -1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        (b"if-match", b"*", MET),
+        (b"if-match", b'"abc"', FAILED),
+        (b"if-none-match", b"*", NOT_MODIFIED),
+        (b"if-none-match", b'"abc", "None", ""', MET),
+        (b"if-modified-since", THEN, NOT_MODIFIED),
+        (b"if-unmodified-since", EARLIER, FAILED),
+    ],
+)
+def test_an_entity_tag_that_is_not_known_matches_the_asterisk_only(
+    name: bytes, value: bytes, expected: Precondition
+) -> None:
+    assert evaluate_preconditions(request({name: value}), None, MODIFIED_S, NOW_S) is expected
+    assert not range_applies(request({b"if-range": b'"abc"'}), None, MODIFIED_S, NOW_S)
+
+
+def test_without_a_date_conditions_on_dates_are_ignored() -> None:
+    for name in (b"if-modified-since", b"if-unmodified-since"):
+        for date in (EARLIER, THEN, LATER):
+            assert evaluate_preconditions(request({name: date}), ETAG, None, NOW_S) is MET
+    assert not range_applies(request({b"if-range": THEN}), ETAG, None, NOW_S)
+    assert range_applies(request({b"if-range": ETAG}), ETAG, None, NOW_S)

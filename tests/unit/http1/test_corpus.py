@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from ktlsserve.files.content_etags import ContentEtags, EtagStore
 from ktlsserve.files.mime import MimeTable
 from ktlsserve.files.root import Root
 from ktlsserve.http1.answer import Site
+from tests.support.content_tags import MemoryEtags, PromptEtags
 from tests.support.corpus import Case, load_cases, mismatches, parse_responses
 from tests.support.http_conversation import Conversation, converse
 from tests.support.memory_site import MemoryFiles, memory_site, read_memory_slice
@@ -41,7 +43,8 @@ def replay(case: Case, conversation: Conversation, pieces: Iterable[bytes]) -> l
 
 def replay_in_memory(case: Case, pieces: Iterable[bytes]) -> list[str]:
     files = MemoryFiles()
-    site = memory_site(files=files, precompressed=codings(case))
+    etags = MemoryEtags() if case.needs == "content" else None
+    site = memory_site(files=files, precompressed=codings(case), etags=etags)
     found = replay(case, Conversation(site, NOW_S, read_slice=read_memory_slice), pieces)
     assert files.uses() == 0
     return found
@@ -75,15 +78,16 @@ def open_descriptors() -> int:
 
 @pytest.mark.parametrize("case", ALL_CASES, ids=str)
 def test_with_real_files(case: Case, root: Root) -> None:
-    site = Site(root, MimeTable(), body_bytes=BODY_BYTES, precompressed=codings(case))
+    etags = PromptEtags(ContentEtags(root, EtagStore())) if case.needs == "content" else None
+    site = Site(root, MimeTable(), body_bytes=BODY_BYTES, precompressed=codings(case), etags=etags)
     before = open_descriptors()
     assert replay(case, Conversation(site, NOW_S), [case.send]) == []
     assert open_descriptors() == before
 
 
 def test_no_case_needs_what_no_runner_has() -> None:
-    assert {case.needs for case in ALL_CASES} == {None, "disk", "precompressed"}
+    assert {case.needs for case in ALL_CASES} == {None, "disk", "precompressed", "content"}
 
 
 def test_the_corpus_has_not_shrunk() -> None:
-    assert len(ALL_CASES) >= 380
+    assert len(ALL_CASES) >= 395

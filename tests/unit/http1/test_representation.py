@@ -130,5 +130,5 @@ def test_any_other_failure_is_one_and_leaves_no_file_open() -> None:
 
 def test_entity_tags_tell_the_codings_apart() -> None:
     file = memory_file(b"same")
-    tags = {Representation(file, b"a", coding).etag for coding in (None, b"br", b"gzip")}
+    tags = {Representation(file, b"a", coding).tagged(file.etag) for coding in (None, b"br", b"gzip")}
     assert tags == {file.etag, file.etag[:-1] + b'-br"', file.etag[:-1] + b'-gzip"'}

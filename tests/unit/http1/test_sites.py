@@ -91,3 +91,8 @@ def test_a_change_reaches_each_site_once() -> None:
 
     assert SITES.map(change) == SITES
     assert seen == [DEFAULT, EXACT, WILD]
+
+
+def test_all_are_told_once() -> None:
+    assert SITES.all() == (DEFAULT, EXACT, WILD)
+    assert Sites(DEFAULT, {b"a": DEFAULT}).all() == (DEFAULT,)

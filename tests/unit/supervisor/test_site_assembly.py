@@ -10,7 +10,9 @@ from ktlsserve.address import Address
 from ktlsserve.config import Config
 from ktlsserve.config.file import parse_config
 from ktlsserve.errors import RootError
+from ktlsserve.files.content_etags import ContentEtags
 from ktlsserve.files.root import Root
+from ktlsserve.files.sidecar_etags import SidecarEtags
 from ktlsserve.http1.cors import Cors
 from ktlsserve.http1.destination import parse_redirect, parse_rewrite
 from ktlsserve.http1.glob import Glob
@@ -155,3 +157,28 @@ def test_a_redirect_may_lead_to_one_host_and_serve_nothing(folder: Path, opened:
     with socket.socket() as sock:
         redirect = assemble_redirect(config, roots, sites, [Listener(sock, Address("h", 443), "127.0.0.1:443")])
     assert redirect == HttpsRedirect(host=b"a.example")
+
+
+def test_entity_tags_are_made_of_what_a_site_says(folder: Path, opened: list[Root]) -> None:
+    text = '[defaults]\netags = "content"\nlisting = true\n'
+    for number, etags in enumerate(("", 'etags = "time"\n', 'etags = "sidecar"\nlisting = true\n')):
+        text += f'[[site]]\nnames = ["{number}"]\n{etags}'
+    _, roots, sites = sites_of(text, folder, opened)
+    content, times, sidecars = (sites.named[b"%d" % number] for number in range(3))
+    assert isinstance(content.etags, ContentEtags)
+    assert times.etags is None
+    assert isinstance(sidecars.etags, SidecarEtags)
+    # What one site has read, the others know.
+    assert content.etags._store is sidecars.etags._content._store
+    assert content.etags._root is roots[folder / "www"]
+    (folder / "www" / "a.js").touch()
+    (folder / "www" / "a.js.etag").touch()
+    for site, names in ((content, {b"a.js", b"a.js.etag"}), (sidecars, {b"a.js"})):
+        assert site.listings is not None
+        top = site.files.open(b"")
+        assert {entry.name for entry in site.listings._reader.read(top, b"").entries} == names
+        top.release()
+
+
+def test_by_default_entity_tags_are_the_files_own(folder: Path, opened: list[Root]) -> None:
+    assert sites_of("", folder, opened)[2].default.etags is None

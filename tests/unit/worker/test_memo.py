@@ -19,6 +19,7 @@ from ktlsserve.http1.request import HeadLimits
 from ktlsserve.kernel.inotify import ChangeNotices
 from ktlsserve.worker import memo as module
 from ktlsserve.worker.memo import FinishedReply, Memo
+from tests.support.content_tags import NoErrand
 from tests.support.memory_site import SmallTypes
 from tests.support.site_tree import MTIME_S, NOW_S
 
@@ -336,3 +337,17 @@ def test_books_that_are_full_are_begun_anew(bench: Bench, monkeypatch: pytest.Mo
     for number in range(40):
         assert bench.find_by_key(get("small.txt", b"X-Id: %d" % number)) is not None
         assert len(bench.memo._by_head) <= 4
+
+
+def test_a_reply_that_awaits_something_is_not_kept(bench: Bench) -> None:
+    head = get("small.txt")
+    request = parse_head(head, LIMITS)
+    bench.cache.horizon_s = math.inf
+    reply = answer(request, bench.site, NOW_S)
+    reply.errand = NoErrand()
+    bench.memo.keep(head, request, reply, bench.cache.epoch)
+    assert bench.find(head) is None
+    reply.errand = None
+    bench.memo.keep(head, request, reply, bench.cache.epoch)
+    assert bench.find(head) is not None
+    reply.release()
