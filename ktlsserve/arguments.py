@@ -14,7 +14,7 @@ from ktlsserve.config import LogFormat, LogLevel, TlsMode
 from ktlsserve.config.checks import WorkerCount
 from ktlsserve.errors import ConfigError, UsageError
 
-COMMANDS = ("serve", "doctor", "check", "compress")
+COMMANDS = ("serve", "doctor", "check", "compress", "etags")
 
 DESCRIPTION = """\
 Serve a folder of static files over HTTPS. Python does the TLS handshake, the
@@ -26,7 +26,8 @@ ktlsserve [serve] ROOT [options]
        ktlsserve serve --config FILE [ROOT] [options]
        ktlsserve doctor [--json]
        ktlsserve check FILE
-       ktlsserve compress ROOT [options]"""
+       ktlsserve compress ROOT [options]
+       ktlsserve etags ROOT [options]"""
 
 EPILOG = """\
 other commands:
@@ -34,6 +35,7 @@ other commands:
                            reason and the cure
   check FILE               tell all that is wrong with a configuration file
   compress ROOT            make app.js.br and the like, to be sent instead
+  etags ROOT               make app.js.etag and the like, for etags = "sidecar"
 
 examples:
   ktlsserve ./site

@@ -89,6 +89,12 @@ def _compress(arguments: Sequence[str]) -> int:
     return run_compress(arguments, sys.stdout, sys.stderr)
 
 
+def _etags(arguments: Sequence[str]) -> int:
+    from ktlsserve.etags.command import run_etags  # noqa: PLC0415
+
+    return run_etags(arguments, sys.stdout, sys.stderr)
+
+
 def _require_linux() -> None:
     system = platform.system()
     if system != "Linux":
@@ -109,4 +115,5 @@ RUN: dict[str, Callable[[Sequence[str]], int]] = {
     "doctor": _doctor,
     "check": _check,
     "compress": _compress,
+    "etags": _etags,
 }
