@@ -10,9 +10,10 @@ from __future__ import annotations
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from types import FrameType
 from typing import NoReturn, TextIO
 
 from ktlsserve.compress.progress import Progress, printable
@@ -37,22 +38,29 @@ class Crew:
         self._progress = Progress(err, 0)
 
     def work_off(self, survey: Survey) -> None:
-        """Do all tasks, the longest first, so that none of them is left alone at the end."""
+        """Do all tasks, the longest first, so that none of them is left alone at the end.
+
+        Raises KeyboardInterrupt once what was under way has been cleaned up.
+        """
         self._count[Outcome.FRESH] += survey.fresh
         for failure in survey.failures:
             self._note(failure)
         tasks = sorted(survey.tasks, key=lambda task: -task.cost)
         self._progress = Progress(self._err, len(tasks))
         pool = ThreadPoolExecutor(self._jobs, thread_name_prefix="crew")
-        try:
-            for result in self._results(pool, tasks):
-                self._note(result)
-                self._progress.step(result.path)
-        finally:
-            self._progress.clear()
-            self._stop.set()
-            pool.shutdown(cancel_futures=True)
-            self._stop.clear()
+        with _setting(self._stop):
+            try:
+                for result in self._results(pool, tasks):
+                    self._note(result)
+                    self._progress.step(result.path)
+            finally:
+                interrupted = self._stop.is_set()
+                self._progress.clear()
+                self._stop.set()
+                pool.shutdown(cancel_futures=True)
+                self._stop.clear()
+        if interrupted:
+            raise KeyboardInterrupt
 
     def summary(self) -> str:
         """Say in a line what was done, or would be."""
@@ -75,7 +83,10 @@ class Crew:
         return EXIT_BUG if undone or self._count[Outcome.FAILED] else EXIT_OK
 
     def _results(self, pool: ThreadPoolExecutor, tasks: Sequence[Task]) -> Iterator[Result]:
-        """Yield results as they come; only a few tasks are handed out before, so that few are to be called back."""
+        """Yield results as they come, until told to stop.
+
+        Only a few tasks are handed out before, so that few are to be called back.
+        """
         waiting = iter(tasks)
         running: set[Future[Result]] = set()
         while True:
@@ -86,6 +97,8 @@ class Crew:
             if not running:
                 return
             done, running = wait(running, return_when=FIRST_COMPLETED)
+            if self._stop.is_set():
+                return
             for future in done:
                 yield future.result()
 
@@ -115,15 +128,36 @@ class Crew:
 
 
 @contextmanager
+def _setting(event: threading.Event) -> Iterator[None]:
+    """Let signals that end the program set ``event``.
+
+    While threads are at work nothing may be raised just anywhere: most places are within the locks that they share
+    with this one. Those at work look at the event, and their end wakes whoever waits for them.
+    """
+
+    def interrupt(_number: int, _frame: object) -> None:
+        event.set()
+
+    with _handled_by(interrupt, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        yield
+
+
+@contextmanager
 def interrupted_by(*numbers: signal.Signals) -> Iterator[None]:
     """Let these signals do what an interrupt by the keyboard does."""
 
     def interrupt(_number: int, _frame: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in numbers}
+    with _handled_by(interrupt, *numbers):
+        yield
+
+
+@contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], None], *numbers: signal.Signals) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, old in before.items():
+            signal.signal(number, old)

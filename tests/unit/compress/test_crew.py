@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import pytest
 
 from ktlsserve.compress.crew import Crew, interrupted_by
 from ktlsserve.compress.survey import Survey
-from ktlsserve.compress.task import FileChanged, Outcome, Result
+from ktlsserve.compress.task import FileChanged, Outcome, Result, Task
 from tests.support.waiting import LIMIT_S
 
 
@@ -70,6 +71,29 @@ def test_what_goes_wrong_is_said_and_counted(error: Exception) -> None:
     crew.work_off(Survey([Work(Path("a\x1b"), 1, fail), Work(Path("b"), 1, lambda: Result(Outcome.MADE, Path("b")))]))
     assert (crew.summary(), crew.exit_status()) == ("1 made, 0 up to date, 1 failed", 1)
     assert err.getvalue() == "ktlsserve: error: a?: it changed\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_is_acted_on_when_the_threads_are_idle(number: signal.Signals) -> None:
+    """Never in the middle of what they share: however many tasks end at that moment."""
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    done: list[int] = []
+
+    def work(count: int) -> Result:
+        done.append(count)
+        if count == 500:
+            os.kill(os.getpid(), number)
+        return Result(Outcome.MADE, Path("x"))
+
+    crew, err = crew_of(4)
+    tasks: list[Task] = [Work(Path("x"), 0, partial(work, count)) for count in range(50_000)]
+    with pytest.raises(KeyboardInterrupt):
+        crew.work_off(Survey(tasks))
+    assert 500 < len(done) < 50_000
+    assert err.getvalue() == ""
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == handlers
+    # What isn't interrupted is done.
+    crew.work_off(Survey(tasks[:10]))
 
 
 def test_signals_interrupt_within_the_block_only() -> None:
