@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ class Connection:
         self.peer = peer
         self.state = state
         self.accepted_s = now_s
-        self.interest = 0
+        self.interest = select.EPOLLIN
         # Handshake.
         self.handshake: Handshake | None = None
         self.handshake_output = b""

@@ -189,8 +189,9 @@ class Worker:
         if conn is not None:
             self._guard(conn, on_event, events)
         elif self._acceptor.owns(fd):
-            for sock, peer in self._acceptor.accept(fd, self.now_s):
-                self._begin(sock, peer, redirects=fd in self._redirect_fds)
+            accepted = self._acceptor.accept(fd, self.now_s)
+            if accepted is not None:
+                self._begin(*accepted, redirects=fd in self._redirect_fds)
         elif fd == self._control.fileno():
             self._obey()
         elif fd == self.verifier.fileno():
@@ -203,7 +204,7 @@ class Worker:
         front = self._redirect_front if redirects else self._front
         conn = Connection(sock, peer, State.HANDSHAKE if tls else State.HEAD, self.now_s, front)
         try:
-            self._epoll.register(conn.fd, 0)
+            self._epoll.register(conn.fd, conn.interest)
         except OSError as error:
             # The kernel's memory, or this user's watches (fs.epoll.max_user_watches), are used up.
             logger.warning("%s: connection refused: epoll: %s", peer, error.strerror)
