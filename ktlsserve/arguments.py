@@ -45,7 +45,8 @@ examples:
 
 Options override the configuration file. A folder that is called like a
 command is written as ./serve. SIGTERM and SIGINT finish what is being sent and
-stop, SIGHUP reads the configuration and the certificates again.
+stop, SIGHUP reads the configuration and the certificates again, SIGUSR1 opens
+the access log anew, SIGUSR2 replaces the program on the same sockets.
 Exit status: 0 stopped as asked, 2 wrong arguments or configuration, 3 could
 not start, 1 anything else."""
 

@@ -6,6 +6,8 @@ import math
 import os
 from pathlib import Path
 
+from ktlsserve.errors import StartupError
+
 # cpu.max of a group: quota and period in microseconds, or "max" (Documentation/admin-guide/cgroup-v2.rst).
 UNIFIED_FILE = "cpu.max"
 # The same in version 1 (Documentation/scheduler/sched-bwc.rst); a quota of -1 is none.
@@ -21,6 +23,24 @@ def usable_cpus(mounted: Path = Path("/sys/fs/cgroup"), membership: Path = Path(
     cpus = len(os.sched_getaffinity(0))
     quota = min((_quota(group) for group in _groups(mounted, membership)), default=math.inf)
     return max(1, min(cpus, math.ceil(quota))) if quota < cpus else cpus
+
+
+def worker_cpus(wanted: bool | tuple[int, ...]) -> tuple[int, ...]:  # noqa: FBT001 - the value of a setting
+    """Return the CPUs that workers are bound to, in turn: all usable ones, those wanted, or none.
+
+    Raises StartupError for one that this process may not use.
+    """
+    if wanted is False:
+        return ()
+    usable = sorted(os.sched_getaffinity(0))
+    if wanted is True:
+        return tuple(usable)
+    for cpu in wanted:
+        if cpu not in usable:
+            raise StartupError(
+                f"server.cpu_affinity: CPU {cpu} isn't one that this process may use: {', '.join(map(str, usable))}"
+            )
+    return wanted
 
 
 def _groups(mounted: Path, membership: Path) -> list[Path]:

@@ -13,22 +13,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from ktlsserve.address import Address
 from ktlsserve.config.checks import (
     Choice,
-    FilePath,
-    ListenAddress,
     ListOf,
     LogTarget,
     Problem,
     Seconds,
     WholeNumber,
-    WorkerCount,
 )
 from ktlsserve.config.files import Files
 from ktlsserve.config.http import Http
 from ktlsserve.config.rules import Auth, Rule
-from ktlsserve.config.sites import INDEX, Redirect, Site, SiteDefaults
+from ktlsserve.config.server import Server
+from ktlsserve.config.sites import Redirect, Site, SiteDefaults
 from ktlsserve.config.table import Table, setting
 from ktlsserve.config.tls import CertificateFiles, Tls, TlsMode
 
@@ -61,52 +58,6 @@ MIB = 1024 * KIB
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
 AccessFormat = Literal["combined", "json"]
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """What is served, and by how many processes."""
-
-    root: Path = field(
-        default=Path(),
-        metadata=setting(
-            FilePath(),
-            "The folder to serve, relative to this file's folder. A file that is served with must name it, unless the "
-            "command line or each [[site]] does: a default would serve whatever lies beside the configuration, keys "
-            "included.",
-        ),
-    )
-    listen: tuple[Address, ...] = field(
-        default=(Address("127.0.0.1", 8443),),
-        metadata=setting(
-            ListOf(ListenAddress()),
-            "HOST:PORT each; [::1]:8443 for IPv6, 0.0.0.0 or [::] for all interfaces, port 0 picks one. The loopback: "
-            "nothing is published before somebody says so; 8443 needs no privilege.",
-        ),
-    )
-    workers: int | Literal["auto"] = field(
-        default="auto",
-        metadata=setting(
-            WorkerCount(),
-            "Processes that serve. auto is one for each CPU this process may use (affinity and cgroup quota): each is "
-            "one event loop, and more than CPUs only adds switches between them.",
-        ),
-    )
-    index: tuple[str, ...] = field(
-        default=("index.html",),
-        metadata=setting(
-            INDEX,
-            "Files that stand for their folder, the first that exists. Empty: folders are not found.",
-        ),
-    )
-    drain_s: float = field(
-        default=30.0,
-        metadata=setting(
-            Seconds(24 * HOUR_S),
-            "How long connections may take to finish after SIGTERM or a reload. Orchestrators commonly kill half a "
-            "minute after they asked.",
-        ),
-    )
 
 
 @dataclass(frozen=True, slots=True)

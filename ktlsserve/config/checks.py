@@ -65,18 +65,22 @@ class WholeNumber(Check[int]):
 
 @dataclass(frozen=True, slots=True)
 class Seconds(Check[float]):
-    """A time span in seconds, whole or with a fraction, above zero."""
+    """A time span in seconds, whole or with a fraction, above zero; or 0, where ``zero`` says what that means."""
 
     most: float
+    zero: str = ""
 
     @property
     def expected(self) -> str:
         """Name the bounds."""
-        return f"a number of seconds above 0 and up to {self.most:g}"
+        span = f"a number of seconds above 0 and up to {self.most:g}"
+        return f"{span}, or 0 ({self.zero})" if self.zero else span
 
     def accept(self, value: object, _folder: Path, /) -> float:
         """Return the span; TOML's nan and inf fail the comparison."""
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= self.most:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.refusal(value)
+        if not 0 < value <= self.most and not (value == 0 and self.zero):
             raise self.refusal(value)
         return float(value)
 

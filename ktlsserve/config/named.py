@@ -51,8 +51,9 @@ def check_named(config: Config, now: datetime) -> tuple[list[Problem], list[str]
             unused = CertificateIndex(chains).unused(chains)
             warnings += [f"{chain.source}: is never used: those before it serve all its names" for chain in unused]
         warnings += _exposed_keys(config)
-    if isinstance(config.log.access_log, Path):
-        problems += _log_problems(config.log.access_log)
+    for key_path, file in (("log.access_log", config.log.access_log), ("server.pid_file", config.server.pid_file)):
+        if isinstance(file, Path):
+            problems += _written_problems(key_path, file)
     return problems, warnings
 
 
@@ -128,11 +129,11 @@ def _exposed_keys(config: Config) -> list[str]:
     ]
 
 
-def _log_problems(file: Path) -> list[Problem]:
+def _written_problems(key_path: str, file: Path) -> list[Problem]:
     if file.is_dir():
-        return [("log.access_log", f"is a folder: {file}")]
+        return [(key_path, f"is a folder: {file}")]
     if not file.parent.is_dir():
-        return [("log.access_log", f"no such folder: {file.parent}")]
+        return [(key_path, f"no such folder: {file.parent}")]
     if not os.access(file if file.exists() else file.parent, os.W_OK):
-        return [("log.access_log", f"can't be written: {file}")]
+        return [(key_path, f"can't be written: {file}")]
     return []

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from ktlsserve.config.checks import Choice, FilePath, ListOf, WholeNumber
+from ktlsserve.config.rule_checks import Flag
 from ktlsserve.config.table import Table, setting
 
 # RFC 8446 section 4.6.1: servers must not use a ticket lifetime above seven days.
@@ -113,6 +114,14 @@ class Tls:
             WholeNumber(1, 1_000_000),
             "Most handshakes under way in a worker; further connections wait in the kernel's queue. Each holds an "
             "OpenSSL connection of some 50 KiB.",
+        ),
+    )
+    reload_changed: bool = field(
+        default=True,
+        metadata=setting(
+            Flag(),
+            "Whether certificates are read again when their files change, within a few seconds and once each fits its "
+            "key: what an ACME client renews is served without being asked for.",
         ),
     )
     certificates: tuple[CertificateFiles, ...] = field(

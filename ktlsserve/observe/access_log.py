@@ -123,14 +123,26 @@ class AccessLog:
 
     def reopen(self) -> None:
         """Open the path anew, after a rotation moved the old file away; keep the old one if that fails."""
+        fd = self.open_anew()
+        if fd is not None:
+            self.move_to(fd)
+
+    def open_anew(self) -> int | None:
+        """Return a descriptor of the path as it is now, to be moved to; None for what has no path, or can't be opened.
+
+        The descriptor is the caller's. A failure is logged.
+        """
         if self.destination == "-":
-            return
-        self.flush()
+            return None
         try:
-            fd = _open(self.destination)
+            return _open(self.destination)
         except OSError as error:
             _logger.warning("access log %s can't be reopened: %s", self.destination, _reason(error))
-            return
+            return None
+
+    def move_to(self, fd: int) -> None:
+        """Write what is gathered where it belongs, and go on with ``fd``, which is this object's from now on."""
+        self.flush()
         self._close_descriptor()
         self._fd = fd
         self._piece_bytes = _piece_bytes(fd)

@@ -52,6 +52,8 @@ def assemble(config: Config, listeners: tuple[Listener, ...]) -> Service:
             roots=tuple(roots.values()),
             redirect_listeners=tuple(listener.sock for listener in redirecting),
             redirect=assemble_redirect(config, roots, sites, serving) if redirecting else None,
+            drain_pause_s=config.server.drain_pause_s,
+            ready_path=config.server.ready_path.encode("ascii"),
         )
     except BaseException:
         for root in roots.values():

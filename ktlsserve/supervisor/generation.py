@@ -1,14 +1,12 @@
-"""A generation of workers: processes forked from one service, which serve it until they are drained.
+"""A generation of workers: processes forked from one service, which serve it until they leave.
 
-The supervisor and each worker hold an end of a socket pair. The worker writes one byte when it is ready. A byte from
-the supervisor retires the worker: it accepts no more and ends with its last connection, however long that takes. The
-supervisor closes its end to have the worker drain within a time limit, which happens just so if the supervisor itself
-dies: no worker is left alone.
+The supervisor and each worker hold an end of a socket pair; what they say through it is in ``worker.orders``.
 """
 
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import logging
 import os
 import signal
@@ -20,37 +18,81 @@ from dataclasses import dataclass, field
 from ktlsserve.errors import EXIT_BUG, EXIT_OK, EXIT_STARTUP, KtlsServeError
 from ktlsserve.observe.logs import name_worker
 from ktlsserve.worker.loop import Worker
+from ktlsserve.worker.orders import ALIVE, PING, READY, REOPEN, RETIRE, STOP
 from ktlsserve.worker.service import Service
 
 logger = logging.getLogger(__name__)
 
-READY = b"R"
-RETIRE = b"L"
+# A worker that is asked so has its stacks written to standard error, wherever it hangs, and lives on.
+STACK_SIGNAL = signal.SIGQUIT
+_READ_BYTES = 64
 
 
 @dataclass(slots=True, eq=False)
 class WorkerProcess:
-    """One forked worker, the ``number``-th of its generation; ``control`` is None once it was told to drain."""
+    """One forked worker, the ``number``-th of its generation; ``control`` is None once it was told to drain.
+
+    ``unanswered`` counts the looks since a PING that it hasn't answered; ``kill_s`` is when it is killed, if at all.
+    """
 
     pid: int
     number: int
     control: socket.socket | None
     started_s: float
     ready: bool = False
+    unanswered: int = 0
+    kill_s: float | None = None
+
+    def order(self, order: bytes, descriptors: tuple[int, ...] = ()) -> None:
+        """Tell the worker something, unless it is gone or doesn't listen: then its end comes by other ways."""
+        if self.control is None:
+            return
+        with contextlib.suppress(OSError):
+            if descriptors:
+                socket.send_fds(self.control, [order], descriptors)
+            else:
+                self.control.send(order)
+
+    def ping(self) -> None:
+        """Ask whether it is alive."""
+        self.order(PING)
+
+    def listen(self) -> None:
+        """Take what the worker has said."""
+        if self.control is None:
+            return
+        try:
+            said = self.control.recv(_READ_BYTES)
+        except OSError:
+            # Nothing, or it is gone: then its end is reported too.
+            return
+        if READY in said:
+            self.ready = True
+        if ALIVE in said:
+            self.unanswered = 0
 
 
 @dataclass(slots=True, eq=False)
 class Generation:
-    """Workers that serve the same ``service``; ``wanted`` is how many there should be."""
+    """Workers that serve the same ``service``; ``wanted`` is how many there should be.
+
+    Where ``cpus`` are given, the workers are bound to them, one each, in turn.
+    """
 
     service: Service
     wanted: int
+    cpus: tuple[int, ...] = ()
     workers: dict[int, WorkerProcess] = field(default_factory=dict)
 
     @property
     def ready(self) -> bool:
         """Whether all of its workers serve."""
         return len(self.workers) == self.wanted and all(worker.ready for worker in self.workers.values())
+
+    @property
+    def lacking(self) -> int:
+        """How many workers are to be replaced."""
+        return max(0, self.wanted - len(self.workers))
 
     def spawn(self, now_s: float, forget: Callable[[], None]) -> WorkerProcess:
         """Fork one more worker; ``forget`` closes in the child what only the supervisor may hold. Raises OSError."""
@@ -69,6 +111,7 @@ class Generation:
                 forget()
                 ours.close()
                 name_worker(number)
+                self._bind_to_cpu(number)
                 status = _work(self.service, theirs)
             finally:
                 # Never back into the supervisor's stack, and no exit handlers of its.
@@ -84,12 +127,16 @@ class Generation:
         """Tell all workers to finish in their own time: a successor serves already."""
         self.wanted = 0
         for worker in self.workers.values():
-            if worker.control is not None:
-                with contextlib.suppress(OSError):
-                    worker.control.send(RETIRE)
+            worker.order(RETIRE)
+
+    def stop(self) -> None:
+        """Tell all workers to let a load balancer notice, and then to finish, within the time limit."""
+        self.wanted = 0
+        for worker in self.workers.values():
+            worker.order(STOP)
 
     def drain(self) -> None:
-        """Tell all workers to finish within the time limit."""
+        """Tell all workers to finish at once, within the time limit."""
         self.wanted = 0
         for worker in self.workers.values():
             if worker.control is not None:
@@ -101,9 +148,37 @@ class Generation:
         for pid in self.workers:
             os.kill(pid, signal.SIGKILL)
 
+    def reopen_log(self) -> None:
+        """Have the workers write the access log to what its path names now."""
+        log = self.service.access_log
+        fd = log.open_anew() if log is not None else None
+        if log is None or fd is None:
+            return
+        for worker in self.workers.values():
+            worker.order(REOPEN, (fd,))
+        if self.wanted:
+            # Those who are forked later inherit it.
+            log.move_to(fd)
+        else:
+            os.close(fd)
+
+    def _bind_to_cpu(self, number: int) -> None:
+        if self.cpus:
+            cpu = self.cpus[number % len(self.cpus)]
+            try:
+                os.sched_setaffinity(0, {cpu})
+            except OSError as error:
+                # It was usable when the generation was made: no reason not to serve.
+                logger.warning("can't stay on CPU %d: %s", cpu, error.strerror)
+
 
 def _work(service: Service, control: socket.socket) -> int:
     """Be a worker, from the fork to the exit status."""
+    if sys.__stderr__ is not None:
+        faulthandler.register(STACK_SIGNAL, file=2)
+    else:
+        # Nobody to tell; and the default is a dump of its memory, keys included.
+        signal.signal(STACK_SIGNAL, signal.SIG_IGN)
     try:
         worker = Worker(service, control)
         try:

@@ -60,19 +60,24 @@ def bind(address: Address, backlog: int) -> tuple[Listener, ...]:
     return tuple(listeners)
 
 
+def prepare_listener(sock: socket.socket) -> None:
+    """Set what every listener needs, whoever has bound it."""
+    # Inherited by what is accepted: MSG_MORE says where packets may wait, and nothing else should.
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setblocking(False)
+
+
 def _bind_one(address: Address, family: int, target: tuple[object, ...], backlog: int) -> Listener:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         # A restarted server must not wait for its predecessor's connections in TIME_WAIT.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Inherited by what is accepted: MSG_MORE says where packets may wait, and nothing else should.
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if family == socket.AF_INET6:
             # So that 0.0.0.0 and [::] can be listened on side by side, whatever net.ipv6.bindv6only says.
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind(target)
         sock.listen(backlog)
-        sock.setblocking(False)
+        prepare_listener(sock)
     except OSError as error:
         sock.close()
         code = error.errno or 0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import resource
 
 from ktlsserve.config import Config
 from ktlsserve.observe.logs import configure_logs
+from ktlsserve.supervisor.inherited import take_inherited
 from ktlsserve.supervisor.supervisor import Supervisor
 
 
@@ -16,7 +18,7 @@ def serve(config: Config) -> int:
     """
     raise_descriptor_limit()
     configure_logs(config.log.level, config.log.format)
-    return Supervisor(config).run()
+    return Supervisor(config, take_inherited(os.environ)).run()
 
 
 def raise_descriptor_limit() -> None:

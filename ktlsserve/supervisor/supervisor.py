@@ -1,39 +1,36 @@
 """The parent process: keeps the workers, and turns signals into what happens to them.
 
-A generation of workers serves with what it was forked with, for all its life. A reload assembles a new service, forks a
-new generation, and only when all of that one is ready tells the old one to drain: a configuration that can't be
-assembled, or a generation that can't boot, leaves everything as it was.
+One loop waits for signals, for what the workers say and for the next moment at which something is due. What is done
+then is in modules of its own: generations (``succession``), workers that hang (``heartbeat``), renewed certificates
+(``certificate_watch``), the course of a stop (``stopping``), another program on the same sockets (``upgrading``), and
+what the service manager is told (``notify``).
 """
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import select
 import signal
 import time
-from functools import partial
+from collections.abc import Callable
 
 from ktlsserve.config import Config
 from ktlsserve.config.file import reload_config
-from ktlsserve.cpus import usable_cpus
-from ktlsserve.errors import EXIT_OK, EXIT_STARTUP, KtlsServeError, StartupError
-from ktlsserve.observe.logs import configure_logs
-from ktlsserve.supervisor.assembly import assemble
-from ktlsserve.supervisor.generation import Generation, WorkerProcess
-from ktlsserve.supervisor.listeners import Listener, bind_all
+from ktlsserve.errors import KtlsServeError, StartupError
+from ktlsserve.supervisor.announcement import Announcement
+from ktlsserve.supervisor.heartbeat import Heartbeat
+from ktlsserve.supervisor.inherited import Inherited
+from ktlsserve.supervisor.notify import Notifier
+from ktlsserve.supervisor.pid_file import PidFile
 from ktlsserve.supervisor.signals import SignalQueue, exit_description
+from ktlsserve.supervisor.stopping import Stopping
+from ktlsserve.supervisor.succession import Made, Succession
+from ktlsserve.supervisor.upgrading import Successor
 
 logger = logging.getLogger(__name__)
 
-# After drain_s the workers abort what is left by themselves; whoever is still there a moment later hangs.
-_KILL_MARGIN_S = 2.0
-# A worker that lived longer than this has served; one that dies sooner is given longer and longer pauses.
-_SETTLED_S = 10.0
-_FIRST_PAUSE_S = 0.1
-_LONGEST_PAUSE_S = 10.0
-# Between a worker's death and a look at its successor, and for everything else that has no descriptor to wait for.
+# Between a worker's death and a look at its successor, and for everything else that has no moment of its own.
 _TICK_S = 0.1
 _IDLE_TICK_S = 1.0
 
@@ -41,249 +38,200 @@ _IDLE_TICK_S = 1.0
 class Supervisor:
     """Runs the server from the first bind to the last worker's end."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, inherited: Inherited | None = None) -> None:
         self._config = config
-        self._listeners: tuple[Listener, ...] = ()
-        self._current: Generation | None = None
-        self._coming: Generation | None = None
-        self._coming_config: Config | None = None
-        self._coming_listeners: tuple[Listener, ...] = ()
-        self._leaving: list[Generation] = []
-        self._announced: set[str] = set()
-        self._pause_s = 0.0
-        self._spawn_at_s = 0.0
-        self._stop_by_s: float | None = None
-        self._exit_status = EXIT_OK
+        self._inherited = inherited or Inherited()
+        self._succession = Succession(self._inherited, self._forget_in_child)
+        self._heartbeat = Heartbeat()
+        self._stopping = Stopping()
+        self._notifier = Notifier(os.environ)
+        self._announcement = Announcement()
+        self._pid_file = PidFile()
+        self._successor: Successor | None = None
         self._reload_wanted = False
+        self._serves = False
         self._signals = SignalQueue()
 
     def run(self) -> int:
         """Serve until told to stop; return the exit status. Raises StartupError where the server can't start."""
+        succession = self._succession
         try:
-            self._prepare(self._config)
-            while self._generations():
+            succession.prepare(self._config)
+            while succession.generations():
                 self._wait()
                 for number in self._signals.take():
                     self._act_on(number)
                 self._reap()
-                self._promote()
-                if self._reload_wanted:
-                    self._reload()
-                self._replace_lost()
-                self._enforce_stop()
-            return self._exit_status
+                self._look_around(time.monotonic())
+            return succession.exit_status
         finally:
-            for generation in self._generations():
-                generation.kill()
-            for listener in self._listeners:
-                listener.sock.close()
+            succession.kill()
+            succession.close_listeners()
+            if self._successor is not None:
+                self._successor.kill()
+                self._successor.close()
+            self._pid_file.remove()
             self._signals.close()
 
-    # Starting a generation.
-
-    def _prepare(self, config: Config) -> None:
-        """Assemble a service and fork its workers; they take over when all are ready."""
-        addresses = (*config.server.listen, *config.redirect.listen)
-        listeners = bind_all(addresses, self._listeners, config.limits.backlog)
-        new = [listener for listener in listeners if listener not in self._listeners]
-        try:
-            service = assemble(config, listeners)
-        except BaseException:
-            for listener in new:
-                listener.sock.close()
-            raise
-        # Before the fork: the workers log as their configuration says.
-        configure_logs(config.log.level, config.log.format)
-        wanted = usable_cpus() if config.server.workers == "auto" else config.server.workers
-        # What exists now is shared with the workers for good: collecting it would only copy its pages.
-        gc.freeze()
-        self._coming = Generation(service, wanted)
-        self._coming_config = config
-        self._coming_listeners = listeners
-        try:
-            for _ in range(wanted):
-                self._spawn(self._coming)
-        except OSError as error:
-            reason = f"can't fork workers: {error.strerror}; look at the limits on processes and memory"
-            self._abandon(self._coming, reason)
-            raise StartupError(reason) from error
-
-    def _spawn(self, generation: Generation) -> None:
-        generation.spawn(time.monotonic(), partial(self._forget_in_child, generation))
-
-    def _forget_in_child(self, served: Generation) -> None:
-        """Close what a worker of ``served`` has no use for; a listener that lives on in it would take connections."""
+    def _forget_in_child(self) -> None:
         self._signals.forget()
-        for listener in (*self._listeners, *self._coming_listeners):
-            if listener.sock not in served.service.listeners:
-                listener.sock.close()
-        for other in (self._current, self._coming):
-            if other is not None and other is not served:
-                other.service.close()
-        for generation in self._generations():
-            for worker in generation.workers.values():
-                if worker.control is not None:
-                    worker.control.close()
+        if self._successor is not None:
+            self._successor.close()
+        if self._inherited.announce_fd >= 0:
+            os.close(self._inherited.announce_fd)
 
-    def _promote(self) -> None:
-        """Let the coming generation take over once all its workers serve."""
-        coming, config = self._coming, self._coming_config
-        if coming is None or config is None or self._stop_by_s is not None or not coming.ready:
-            return
-        old, self._current, self._coming = self._current, coming, None
-        dropped = [listener for listener in self._listeners if listener not in self._coming_listeners]
-        self._listeners, self._config = self._coming_listeners, config
-        for listener in dropped:
-            listener.sock.close()
-        self._announce(coming)
-        if old is not None:
-            logger.info("%d workers serve with the new configuration; %d drain", coming.wanted, len(old.workers))
-            old.retire()
-            old.service.close()
-            self._leaving.append(old)
-
-    def _announce(self, generation: Generation) -> None:
-        tls = generation.service.tls
-        scheme = "http" if tls is None else "https"
-        label = "off" if tls is None else tls.plan.label
-        served = f"root={self._config.roots()[0]}"
-        for listener in self._listeners:
-            if listener.bound in self._announced:
-                continue
-            if listener.sock in generation.service.redirect_listeners:
-                _say(f"listening on http://{listener.bound} tls=off workers={generation.wanted} redirect=https")
-            else:
-                _say(f"listening on {scheme}://{listener.bound} tls={label} workers={generation.wanted} {served}")
-        self._announced = {listener.bound for listener in self._listeners}
-
-    # What happens.
+    # The loop.
 
     def _wait(self) -> None:
-        """Sleep until a signal, a worker's word, or the next thing to look after."""
-        controls = [
-            worker.control for generation in self._generations() for worker in generation.workers.values()
-            if worker.control is not None and not worker.ready
-        ]  # fmt: skip
-        busy = self._stop_by_s is not None or self._coming is not None or self._lacking()
-        watched = {self._signals.fileno(), *(control.fileno() for control in controls)}
-        readable, _, _ = select.select(watched, [], [], _TICK_S if busy else _IDLE_TICK_S)
-        for generation in self._generations():
-            for worker in generation.workers.values():
-                if worker.control is not None and worker.control.fileno() in readable:
-                    _note_ready(worker)
+        """Sleep until a signal, a worker's word, the successor's, or the next thing to look after."""
+        listens: dict[int, Callable[[], None]] = {
+            worker.control.fileno(): worker.listen
+            for worker in self._succession.workers()
+            if worker.control is not None
+        }
+        poll = select.poll()
+        for fd in (self._signals.fileno(), *listens):
+            poll.register(fd, select.POLLIN)
+        if self._successor is not None:
+            poll.register(self._successor.fileno(), select.POLLIN)
+        busy = self._stopping.begun or self._succession.unsettled or self._is_killing()
+        tick_s = _TICK_S if busy else _IDLE_TICK_S
+        due_s = min(self._heartbeat.due_s, self._notifier.due_s, self._stopping.accept_until_s) - time.monotonic()
+        for fd, _ in poll.poll(1000 * max(0.0, min(tick_s, due_s))):
+            if fd in listens:
+                listens[fd]()
 
     def _act_on(self, number: signal.Signals) -> None:
         if number is signal.SIGHUP:
             self._reload()
         elif number in (signal.SIGTERM, signal.SIGINT):
             self._stop(number)
+        elif number is signal.SIGUSR1:
+            for generation in self._succession.generations():
+                generation.reopen_log()
+            logger.info("the access log is reopened")
+        elif number is signal.SIGUSR2:
+            self._upgrade()
+
+    def _reap(self) -> None:
+        """Take notice of workers that have ended."""
+        for worker in list(self._succession.workers()):
+            pid, status = os.waitpid(worker.pid, os.WNOHANG)
+            if pid:
+                # What it said last: that it serves, perhaps.
+                worker.listen()
+                self._succession.note_end(worker, exit_description(status))
+
+    def _look_around(self, now_s: float) -> None:
+        """Do whatever is due."""
+        succession = self._succession
+        promoted = succession.promote()
+        if promoted is not None:
+            self._note_promoted(*promoted)
+        if self._reload_wanted:
+            self._reload()
+        self._watch_certificates(now_s)
+        succession.replace_lost(now_s)
+        serving = succession.serving
+        self._heartbeat.look(succession.workers(), (serving.config if serving else self._config).server.hang_s, now_s)
+        for worker in succession.workers():
+            if worker.kill_s is not None and now_s >= worker.kill_s:
+                os.kill(worker.pid, signal.SIGKILL)
+        if self._successor is not None:
+            self._look_after(self._successor, now_s)
+        self._notifier.beat(now_s)
+        if self._stopping.stop_accepting(now_s):
+            succession.close_listeners()
+        if now_s >= self._stopping.kill_s:
+            succession.kill()
+
+    # Reload.
+
+    def _note_promoted(self, made: Made, drain: int) -> None:
+        """Tell everybody who waits for it that a generation serves; ``drain`` workers of the one before finish."""
+        self._config = made.config
+        # It may be that hang_s is another.
+        self._heartbeat = Heartbeat()
+        self._pid_file.write(made.config.server.pid_file)
+        self._announcement.announce(made.config, made.generation, made.listeners)
+        self._notifier.ready(f"serving with {made.generation.wanted} workers")
+        self._inherited = self._inherited.announce()
+        if self._serves:
+            logger.info("%d workers serve with the new configuration; %d drain", made.generation.wanted, drain)
+        self._serves = True
 
     def _reload(self) -> None:
         """Start a generation with the configuration and certificates as they are now; once, if one is starting."""
-        self._reload_wanted = self._coming is not None
-        if self._reload_wanted or self._stop_by_s is not None:
+        self._reload_wanted = self._succession.coming is not None
+        if self._reload_wanted or self._succession.serving is None:
             return
         logger.info("reloading")
+        self._prepare(lambda: reload_config(self._config))
+
+    def _watch_certificates(self, now_s: float) -> None:
+        """Start a generation with renewed certificates; what else is new on the disk waits to be asked for."""
+        serving = self._succession.serving
+        if serving is not None and self._succession.coming is None and serving.watch.look(now_s):
+            logger.info("certificate files have changed: reloading them")
+            self._prepare(lambda: self._config)
+
+    def _prepare(self, configuration: Callable[[], Config]) -> None:
+        self._notifier.reloading()
         try:
-            self._prepare(reload_config(self._config))
+            self._succession.prepare(configuration())
         except KtlsServeError as error:
             logger.error("reload failed, the old configuration stays: %s", error)  # noqa: TRY400 - for the operator
+            self._notifier.ready("serving with the old configuration: the new one can't be served")
 
-    def _stop(self, number: signal.Signals) -> None:
-        if self._stop_by_s is not None:
-            logger.warning("%s again: ending at once", number.name)
-            self._stop_by_s = 0.0
-            return
-        logger.info("%s: draining for up to %g s", number.name, self._config.server.drain_s)
-        self._stop_by_s = time.monotonic() + self._config.server.drain_s + _KILL_MARGIN_S
-        for generation in self._generations():
-            generation.drain()
-        # While any process holds a listener, the kernel completes connections that nobody will serve.
-        for listener in (*self._listeners, *self._coming_listeners):
-            listener.sock.close()
+    # Upgrade.
 
-    def _enforce_stop(self) -> None:
-        if self._stop_by_s is not None and time.monotonic() >= self._stop_by_s:
-            for generation in self._generations():
-                generation.kill()
-
-    # Workers that end.
-
-    def _reap(self) -> None:
-        for generation in self._generations():
-            for worker in list(generation.workers.values()):
-                pid, status = os.waitpid(worker.pid, os.WNOHANG)
-                if pid:
-                    del generation.workers[pid]
-                    if worker.control is not None:
-                        worker.control.close()
-                    self._note_end(generation, worker, status)
-        self._leaving = [generation for generation in self._leaving if generation.workers]
-        if self._stop_by_s is not None:
-            self._current = self._current if self._current and self._current.workers else None
-            self._coming = self._coming if self._coming and self._coming.workers else None
-
-    def _note_end(self, generation: Generation, worker: WorkerProcess, status: int) -> None:
-        if not generation.wanted:
-            return
-        how = exit_description(status)
-        if generation is self._coming:
-            self._abandon(generation, f"worker {worker.pid} did not boot: {how}")
-            return
-        lived_s = time.monotonic() - worker.started_s
-        if lived_s >= _SETTLED_S:
-            self._pause_s = 0.0
-        logger.error("worker %d ended: %s; it is replaced after %g s", worker.pid, how, self._pause_s)
-        self._spawn_at_s = time.monotonic() + self._pause_s
-        self._pause_s = min(max(_FIRST_PAUSE_S, 2 * self._pause_s), _LONGEST_PAUSE_S)
-
-    def _abandon(self, generation: Generation, reason: str) -> None:
-        """Give a generation up that can't boot: the old one goes on, or the server ends if there is none."""
-        generation.drain()
-        generation.service.close()
-        self._leaving.append(generation)
-        self._coming = None
-        for listener in self._coming_listeners:
-            if listener not in self._listeners:
-                listener.sock.close()
-        if self._current is None:
-            logger.error("the server can't start: %s", reason)
-            self._exit_status = EXIT_STARTUP
-        else:
-            configure_logs(self._config.log.level, self._config.log.format)
-            logger.error("reload failed, the old workers go on: %s", reason)
-
-    def _lacking(self) -> bool:
-        current = self._current
-        return current is not None and len(current.workers) < current.wanted
-
-    def _replace_lost(self) -> None:
-        current = self._current
-        if current is None or not self._lacking() or time.monotonic() < self._spawn_at_s:
+    def _upgrade(self) -> None:
+        """Start the program anew on the same sockets, beside this one."""
+        if self._succession.serving is None or self._succession.coming is not None or self._successor is not None:
+            logger.warning("SIGUSR2: not now, the server is starting, reloading, upgrading or stopping")
             return
         try:
-            while len(current.workers) < current.wanted:
-                self._spawn(current)
-        except OSError as error:
-            logger.error("can't fork a worker: %s; tried again", error.strerror)  # noqa: TRY400 - no bug
-            self._spawn_at_s = time.monotonic() + _LONGEST_PAUSE_S
+            self._successor = Successor(self._succession.listeners, self._inherited, time.monotonic())
+        except StartupError as error:
+            logger.error("upgrade failed, this program goes on: %s", error)  # noqa: TRY400 - for the operator
+            return
+        logger.info("upgrading: process %d starts on the same sockets", self._successor.pid)
 
-    def _generations(self) -> list[Generation]:
-        return [generation for generation in (self._current, self._coming, *self._leaving) if generation is not None]
+    def _look_after(self, successor: Successor, now_s: float) -> None:
+        """Leave the field to a successor that serves, or go on where it failed."""
+        if successor.serves():
+            logger.info("process %d serves; this one drains", successor.pid)
+            self._notifier.ready("upgraded", successor.pid)
+            self._succession.retire()
+        else:
+            failure = successor.failure(now_s)
+            if failure is None:
+                return
+            logger.error("upgrade failed, this program goes on: %s", failure)
+        successor.close()
+        self._successor = None
 
+    # Stop.
 
-def _say(line: str) -> None:
-    """Print a line for whoever started the server; that nobody reads it any more is no reason to stop."""
-    try:
-        print(line, flush=True)
-    except OSError as error:
-        logger.info("%s (standard output: %s)", line, error.strerror)
+    def _stop(self, number: signal.Signals) -> None:
+        now_s = time.monotonic()
+        if self._stopping.begun:
+            logger.warning("%s again: ending at once", number.name)
+            self._stopping.hurry(now_s)
+            return
+        server = self._config.server
+        # Ctrl-C is a person, who wants the prompt back; with no pause nobody is told before the listeners close.
+        pause_s = server.drain_pause_s if number is signal.SIGTERM and self._succession.serving is not None else 0.0
+        if self._successor is not None:
+            self._successor.kill()
+        self._stopping.begin(now_s, server.drain_s, pause_s)
+        if pause_s:
+            logger.info("%s: accepting for %g s more, draining for up to %g s", number.name, pause_s, server.drain_s)
+            self._succession.stop()
+        else:
+            logger.info("%s: draining for up to %g s", number.name, server.drain_s)
+            self._succession.dismiss()
+        self._notifier.stopping(f"draining for up to {server.drain_s:g} s")
 
-
-def _note_ready(worker: WorkerProcess) -> None:
-    if worker.control is None:
-        return
-    try:
-        worker.ready = bool(worker.control.recv(1))
-    except BlockingIOError:
-        return
+    def _is_killing(self) -> bool:
+        return any(worker.kill_s is not None for worker in self._succession.workers())

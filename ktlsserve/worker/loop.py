@@ -20,6 +20,7 @@ from itertools import islice
 from ktlsserve.files.cache import FileCache
 from ktlsserve.files.root import Root
 from ktlsserve.http1.answer import Site
+from ktlsserve.http1.readiness import with_readiness
 from ktlsserve.http1.reply import Reply
 from ktlsserve.http1.request import Request
 from ktlsserve.kernel.inotify import ChangeNotices
@@ -30,7 +31,9 @@ from ktlsserve.worker.connection import Connection, Front, Timeout
 from ktlsserve.worker.dispatch import on_event, on_timeout
 from ktlsserve.worker.hashing import ETAG_WAIT_S, Hashing
 from ktlsserve.worker.memo import Memo
+from ktlsserve.worker.orders import RETIRE, STOP, Orders
 from ktlsserve.worker.service import Service
+from ktlsserve.worker.stages import Departure, Stage
 from ktlsserve.worker.states import State
 from ktlsserve.worker.timers import Deadlines
 from ktlsserve.worker.verifier import Verifier
@@ -58,8 +61,8 @@ class Check(IntEnum):
 class Worker:
     """Serves connections from the shared listeners until told to drain.
 
-    ``control`` is a socket pair's end whose other one the supervisor holds: a byte has this worker take no more
-    connections and end with its last one; the end of the stream, that it does so within ``drain_s``.
+    ``control`` is a socket pair's end whose other one the supervisor holds (``orders``). ``departure`` says how far
+    this worker is in leaving; ``draining``, that it is: every reply is then the last on its connection.
     ``now_s`` is the monotonic time of this turn, ``when_s`` its time of day in seconds since the epoch, and ``clock_s``
     that in whole seconds.
     """
@@ -84,8 +87,8 @@ class Worker:
         self._later: list[tuple[Connection, State, Action]] = []
         # Those that have something to do, the one that has waited longest first.
         self._handshakes: dict[Connection, None] = {}
-        self._control = control
-        self._drain_until_s = math.inf
+        self._orders = Orders(control, service.access_log)
+        self.departure = Departure(service.drain_s, service.drain_pause_s)
         self._flush_log_at_s = math.inf
         self._epoll = select.epoll()
         self._epoll.register(control.fileno(), select.EPOLLIN)
@@ -115,7 +118,7 @@ class Worker:
 
     def run(self) -> None:
         """Serve until the drain is over."""
-        while not (self.draining and not self._connections):
+        while not (self.draining and self._is_done()):
             ready = self._epoll.poll(self._wait_s(), _EVENTS_A_TURN)
             self._begin_turn(noticed=self._notices_event in ready)
             for fd, events in ready:
@@ -182,7 +185,12 @@ class Worker:
         return dataclasses.replace(site, files=self.files.beneath(site.files))
 
     def _make_front(self, answer: Callable[[Request, int], Reply]) -> Front:
+        if self.service.ready_path:
+            answer = with_readiness(self.service.ready_path, self._is_ready, answer, self.sites.default.server)
         return Front(answer, Memo(self.files, self.service.head_limits, self.service.files.small_bytes))
+
+    def _is_ready(self) -> bool:
+        return self.departure.ready
 
     # The parts of a turn.
 
@@ -199,15 +207,18 @@ class Worker:
         if conn is not None:
             self._guard(conn, on_event, events)
         elif self._acceptor.owns(fd):
-            accepted = self._acceptor.accept(fd, self.now_s)
-            if accepted is not None:
-                self._begin(*accepted, redirects=fd in self._redirect_fds)
-        elif fd == self._control.fileno():
+            self._accept(fd)
+        elif fd == self._orders.fileno():
             self._obey()
         elif fd == self.verifier.fileno():
             self._resume(self.verifier.finished(self.clock_s))
         elif self.hashing is not None and fd in self.hashing.filenos():
             self._resume(self.hashing.finished())
+
+    def _accept(self, fd: int) -> None:
+        accepted = self._acceptor.accept(fd, self.now_s)
+        if accepted is not None:
+            self._begin(*accepted, redirects=fd in self._redirect_fds)
 
     def _begin(self, sock: socket.socket, peer: str, *, redirects: bool) -> None:
         tls = None if redirects else self.service.tls
@@ -267,8 +278,9 @@ class Worker:
             self._acceptor.resume()
         if self.now_s >= self._flush_log_at_s:
             self._flush_log()
-        if self.now_s >= self._drain_until_s:
-            self._give_up()
+        if self.now_s >= self.departure.due_s:
+            self.departure.advance(self.now_s)
+            self._depart()
 
     def _wait_s(self) -> float:
         """Return how long poll may sleep; -1 is for ever."""
@@ -279,7 +291,7 @@ class Worker:
             self._checks.soonest_s,
             self._acceptor.paused_until_s,
             self._flush_log_at_s,
-            self._drain_until_s,
+            self.departure.due_s,
         )
         return -1 if moment_s == math.inf else max(0.0, moment_s - time.monotonic())
 
@@ -293,28 +305,43 @@ class Worker:
     # The end.
 
     def _obey(self) -> None:
-        """Do as the supervisor says: a byte retires this worker, the end of the stream gives it ``drain_s`` for it."""
-        try:
-            said = self._control.recv(16)
-        except ConnectionResetError:
-            # The supervisor has closed its end, and with it our word that we are ready, which it hadn't read.
-            said = b""
-        if not said:
-            self._epoll.unregister(self._control.fileno())
-            self._drain_until_s = self.now_s + self.service.drain_s
-        if not self.draining:
-            self._drain()
+        """Do as the supervisor says."""
+        said = self._orders.take()
+        if said is None:
+            self._epoll.unregister(self._orders.fileno())
+            self.departure.end(self.now_s)
+        elif RETIRE in said:
+            self.departure.retire(self.now_s)
+        elif STOP in said:
+            self.departure.stop(self.now_s)
+        self._depart()
 
-    def _drain(self) -> None:
-        """Accept no more; end idle connections now and the others after their reply."""
-        self.draining = True
-        self._acceptor.retire()
-        for conn in list(self._connections.values()):
-            if conn.state is State.IDLE:
-                self._guard(conn, closing.begin_close)
+    def _depart(self) -> None:
+        """Do what the stage of the departure demands."""
+        departure = self.departure
+        self.draining = departure.stage is not Stage.SERVING
+        if not departure.accepting:
+            self._acceptor.retire()
+        if not departure.keeps_idle:
+            for conn in [conn for conn in self._connections.values() if conn.state is State.IDLE]:
+                self._guard(conn, requests.end_idle)
+        if self.now_s >= departure.abort_s:
+            self._give_up()
+
+    def _is_done(self) -> bool:
+        """Tell whether nothing is left to do for a worker that leaves."""
+        if self._connections or not self.departure.accepting:
+            return not self._connections
+        if self.departure.keeps_idle:
+            return False
+        # Who is in the kernel's queue by now would be turned away when the last worker's listener closes.
+        for listener in self.service.listeners:
+            self._accept(listener.fileno())
+        return not self._connections
 
     def _give_up(self) -> None:
-        logger.warning("%d connections did not end in time and are aborted", len(self._connections))
+        if self._connections:
+            logger.warning("%d connections did not end in time and are aborted", len(self._connections))
         for conn in list(self._connections.values()):
             self._guard(conn, closing.abort)
 

@@ -182,6 +182,14 @@ def answer_buffered(worker: Worker, conn: Connection, *, answered: bool = False)
     _take_turns(worker, conn)
 
 
+def end_idle(worker: Worker, conn: Connection) -> None:
+    """End an idle connection, unless its next request has come by now: that one is answered, and is the last."""
+    if not conn.buffer:
+        receive(worker, conn)
+    if conn.state is State.IDLE and not conn.buffer:
+        begin_close(worker, conn)
+
+
 def time_out_head(worker: Worker, conn: Connection) -> None:
     """End a connection whose request head didn't come in time: with 408 if it had begun, else in silence."""
     if conn.discarder is not None or not conn.buffer:
@@ -263,7 +271,7 @@ def _await_more(worker: Worker, conn: Connection, *, answered: bool) -> None:
         state, timeout = State.HEAD, Timeout.HEAD
     else:
         state, timeout = State.IDLE, Timeout.IDLE
-    if state is State.IDLE and worker.draining:
+    if state is State.IDLE and not worker.departure.keeps_idle:
         begin_close(worker, conn)
         return
     if answered or conn.state is not state:

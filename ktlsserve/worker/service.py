@@ -46,6 +46,8 @@ class Service:
     roots: tuple[Root, ...]
     redirect_listeners: tuple[socket.socket, ...] = ()
     redirect: HttpsRedirect | None = None
+    drain_pause_s: float = 0.0
+    ready_path: bytes = b""
 
     def close(self) -> None:
         """Give this process's descriptors back, except the listeners; the workers have their own."""

@@ -123,3 +123,86 @@ def test_a_stop_while_it_starts(tmp_path: Path, root: Path, workers: int) -> Non
         # The signals are taken in order; whether the new workers boot before the second or after it is a race.
         wait_until(lambda: len(processes.children(server.pid)) > workers or "configuration" in server.log(), "workers")
         server.stop()
+
+
+# A pause for a load balancer, which asks where it is told that the server is ready.
+
+PAUSED = {"server.drain_pause_s": 20.0, "server.ready_path": "/readyz"}
+READY = (200, b"ready\n")
+STOPPING = (404, b"stopping\n")
+
+
+def readiness(server: Server) -> tuple[int, bytes]:
+    with dialer(server)() as wire:
+        response = wire.get("/readyz", "Connection: close")
+        assert response.values(b"Cache-Control") == [b"no-store"]
+        return response.status, response.body
+
+
+def test_a_pause_in_which_it_goes_on_and_says_that_it_stops(tmp_path: Path, root: Path, tls: str) -> None:
+    with Server(tmp_path / "server", root, tls=tls, workers=2, settings=PAUSED) as server:
+        dial = dialer(server)
+        assert [readiness(server) for _ in range(4)] == [READY] * 4
+        with dial() as idle, dial() as checked:
+            assert idle.get("/hello.txt").body == HELLO
+            assert checked.get("/readyz").status == 200
+            server.send_signal(signal.SIGTERM)
+            server.wait_for_log("SIGTERM: accepting for 20 s more, draining for up to 30 s")
+            wait_until(lambda: {readiness(server) for _ in range(8)} == {STOPPING}, "all workers know")
+            # Who was told that the connection stays may ask once more; so may whoever comes, and is told to go.
+            for wire in (idle, dial()):
+                with wire:
+                    last = wire.get("/hello.txt")
+                    assert (last.body, last.values(b"Connection")) == (HELLO, [b"close"])
+                    assert wire.read_to_end() == b""
+                    assert wire.end is wire.orderly
+            # What was answered once isn't answered so from memory.
+            assert (checked.get("/readyz").status, server.process.poll()) == (404, None)
+        server.send_signal(signal.SIGTERM)
+        server.wait_for_log("SIGTERM again: ending at once")
+        server.wait(0)
+
+
+def test_after_the_pause_it_ends_with_the_last_connection(tmp_path: Path, root: Path, tls: str) -> None:
+    settings = {"server.drain_pause_s": 0.5, "server.ready_path": "/readyz"}
+    with Server(tmp_path / "server", root, tls=tls, settings=settings) as server:
+        with begin_download(server) as download:
+            with dialer(server)() as idle:
+                assert idle.get("/hello.txt").body == HELLO
+                server.send_signal(signal.SIGTERM)
+                # Kept for the pause, and then closed in order.
+                assert idle.read_to_end() == b""
+                assert idle.end is idle.orderly
+            # The listener is there as long as a connection is.
+            assert readiness(server) == STOPPING
+            require_whole(download)
+        server.wait(0)
+
+
+def test_control_c_takes_no_pause(tmp_path: Path, root: Path) -> None:
+    with Server(tmp_path / "server", root, tls="off", settings=PAUSED) as server:
+        server.send_signal(signal.SIGINT)
+        server.wait(0)
+        server.wait_for_log("SIGINT: draining for up to 30 s")
+
+
+def test_a_pause_has_the_drains_end(tmp_path: Path, root: Path) -> None:
+    settings = {"server.drain_s": 1.5, "server.drain_pause_s": 0.5}
+    with Server(tmp_path / "server", root, tls="off", settings=settings) as server:
+        with begin_download(server) as download:
+            server.send_signal(signal.SIGTERM)
+            server.wait(0)
+            require_cut(download)
+            assert download.end is End.RESET
+        server.wait_for_log("1 connections did not end in time and are aborted")
+
+
+def test_a_reload_is_no_reason_to_be_taken_out(tmp_path: Path, root: Path) -> None:
+    with Server(tmp_path / "server", root, tls="off", settings={"server.ready_path": "/readyz"}) as server:
+        with dialer(server)() as check:
+            assert check.get("/readyz").status == 200
+            server.send_signal(signal.SIGHUP)
+            server.wait_for_log("1 workers serve with the new configuration")
+            # By the old worker, on the connection that it has kept.
+            assert check.get("/readyz").status == 200
+        assert readiness(server) == READY

@@ -14,6 +14,7 @@ import pytest
 
 from tests.support import processes
 from tests.support.downloads import HELLO, begin_download, make_download_root, require_whole
+from tests.support.load import Load
 from tests.support.pki import Issued, new_authority, write_pair
 from tests.support.server import Server, toml_document
 from tests.support.waiting import LIMIT_S, wait_until
@@ -109,6 +110,25 @@ def test_no_connection_is_lost_while_it_reloads(tmp_path: Path, root: Path, tls:
                     assert (response.status, response.body) == (200, HELLO)
                     assert wire.read_to_end() == b""
                     assert wire.end is wire.orderly
+
+
+def test_no_request_fails_under_load(tmp_path: Path, root: Path, tls: str) -> None:
+    with Server(tmp_path / "server", root, tls=tls, workers=2, settings={"log.level": "info"}) as server:
+        context = None
+        if tls != "off":
+            context = ssl.create_default_context(cafile=str(server.ca_file))
+            # The certificate is its own authority, and is none.
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        with Load(server.address, context, "/hello.txt", HELLO, kept=4, fresh=2) as load:
+            for number in range(4):
+                load.enter(f"reload {number}", requests=200)
+                reload_server(server)
+            # What can't be served fails no request either.
+            server.config_file.write_text("[server")
+            load.enter("bad configuration", requests=200)
+            reload_server(server, "reload failed, the old configuration stays: .*syntax")
+            load.enter("afterwards", requests=200)
+        assert load.failures == {}, "\n".join(load.reasons)
 
 
 def test_the_log_follows(tmp_path: Path, root: Path) -> None:

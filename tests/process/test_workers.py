@@ -76,16 +76,8 @@ def test_without_their_supervisor_workers_finish_and_end(tmp_path: Path, root: P
             assert idle.read_to_end() == b""
             assert idle.end is idle.orderly
             require_whole(download)
-        wait_until(lambda: not any(map(runs, workers)), "the end of the workers")
+        wait_until(lambda: not any(map(processes.runs, workers)), "the end of the workers")
         server.require_no_bug()
-
-
-def runs(pid: int) -> bool:
-    """Tell whether a process is there that hasn't ended; who reaps an orphan, and when, is another's affair."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def test_a_signal_to_a_worker_alone_does_nothing(tmp_path: Path, root: Path) -> None:

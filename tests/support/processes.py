@@ -24,6 +24,14 @@ def children(pid: int) -> list[int]:
     return sorted(found)
 
 
+def runs(pid: int) -> bool:
+    """Tell whether a process is there that hasn't ended; who reaps an orphan, and when, is another's affair."""
+    try:
+        return (_PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def descriptors(pid: int) -> dict[int, str]:
     """Return what each descriptor of the process stands for, as its link in /proc says."""
     found = {}

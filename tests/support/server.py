@@ -56,7 +56,7 @@ class Server:
     ``folder`` is made for it, and keeps its configuration (``server.toml``), its certificate and its streams. ``tls``,
     ``workers`` and ``listen`` are the settings that most tests choose; ``settings`` are all others by key path, as
     TOML would give them (``{"tls.receive": "openssl"}``). ``arguments`` are added to its command line, ``environment``
-    to what it inherits. ``program`` are Python's arguments that start it.
+    to what it inherits. ``program`` are Python's arguments that start it, ``inherit`` the descriptors that it gets.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class Server:
         arguments: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         program: Sequence[str] = PROGRAM,
+        inherit: Sequence[int] = (),
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -92,6 +93,7 @@ class Server:
                 stdout=stdout,
                 stderr=stderr,
                 env=_environment(folder, environment or {}),
+                pass_fds=inherit,
             )
         try:
             wait_until(lambda: self._has_started(len(listen)), "the server's listening lines")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ktlsserve.cpus import usable_cpus
+from ktlsserve.cpus import usable_cpus, worker_cpus
+from ktlsserve.errors import StartupError
 
 
 @pytest.fixture(autouse=True)
@@ -57,3 +58,12 @@ def test_quota_of_a_version_1_group(tmp_path: Path, quota: str, cpus: int) -> No
     write(tmp_path / "fs/cpu/box/cpu.cfs_period_us", "100000\n")
     groups = write(tmp_path / "cgroup", "4:memory:/box\n3:cpu,cpuacct:/box\n")
     assert usable_cpus(tmp_path / "fs", groups) == cpus
+
+
+def test_workers_get_the_cpus_that_are_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: {3, 1, 2})
+    assert worker_cpus(wanted=False) == ()
+    assert worker_cpus(wanted=True) == (1, 2, 3)
+    assert worker_cpus(wanted=(3, 1)) == (3, 1)
+    with pytest.raises(StartupError, match="CPU 0 isn't one that this process may use: 1, 2, 3"):
+        worker_cpus(wanted=(3, 0))

@@ -55,13 +55,15 @@ def test_nothing_is_wrong_with_what_is_there(folder: Path) -> None:
         ('server.root = "tls/a.key"', ("server.root", "is not a folder: tls/a.key")),
         ('log.access_log = "none/x"', ("log.access_log", "no such folder: none")),
         ('log.access_log = "www"', ("log.access_log", "is a folder: www")),
+        ('server.pid_file = "none/x"', ("server.pid_file", "no such folder: none")),
+        ('server.pid_file = "www"', ("server.pid_file", "is a folder: www")),
     ],
 )
 def test_what_is_missing_is_a_problem(folder: Path, text: str, problem: Problem) -> None:
     assert found(folder, text) == [problem]
 
 
-@pytest.mark.parametrize("setting", ["server.root", "log.access_log"])
+@pytest.mark.parametrize("setting", ["server.root", "log.access_log", "server.pid_file"])
 def test_what_may_not_be_opened_is_a_problem(folder: Path, setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # Root, who runs tests in containers, may open everything.
     monkeypatch.setattr(os, "access", lambda _path, _mode: False)

@@ -14,11 +14,14 @@ from ktlsserve.config import Config, Server
 from ktlsserve.worker import closing, handshaking, loop, requests
 from ktlsserve.worker.connection import Connection
 from ktlsserve.worker.loop import Worker
+from ktlsserve.worker.orders import ALIVE, PING, RETIRE, STOP
+from ktlsserve.worker.stages import IDLE_GRACE_S
 from ktlsserve.worker.states import State
 from tests.support.tls_client import MemoryClient
 from tests.support.worker_bench import Bench, Reset
 
 GET = b"GET /hello.txt HTTP/1.1\r\nHost: localhost\r\n\r\n"
+READY = GET.replace(b"/hello.txt", b"/readyz")
 HELLO = b"hello, world\n"
 DRAIN_S = 7.0
 
@@ -225,7 +228,7 @@ def test_told_to_leave_a_worker_accepts_no_more_and_ends_what_is_idle(told: str,
     idle, fresh = bench.connect(), bench.connect()
     ask(bench, idle)
     if told == "a byte":
-        bench.control.send(b"L")
+        bench.control.send(RETIRE)
     else:
         bench.control.close()
     assert bench.ended(idle)
@@ -241,7 +244,7 @@ def test_told_to_leave_a_worker_accepts_no_more_and_ends_what_is_idle(told: str,
 def test_a_known_request_is_the_last_one_too(bench: Bench) -> None:
     first, second = bench.connect(), bench.connect()
     ask(bench, first)
-    bench.control.send(b"L")
+    bench.control.send(RETIRE)
     bench.settle()
     bench.send_all(second, GET)
     assert b"Connection: close\r\n" in bench.read(second)
@@ -250,11 +253,11 @@ def test_a_known_request_is_the_last_one_too(bench: Bench) -> None:
 def test_a_byte_sets_no_limit_and_the_end_does(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     client = bench.connect()
     bench.send_all(client, GET[:10])
-    bench.control.send(b"L")
+    bench.control.send(RETIRE)
     bench.settle()
-    assert bench.worker._drain_until_s == math.inf
+    assert bench.worker.departure.abort_s == math.inf
     bench.control.close()
-    bench.until(lambda: bench.worker._drain_until_s < math.inf)
+    bench.until(lambda: bench.worker.departure.abort_s < math.inf)
     bench.pass_time(DRAIN_S - 1)
     assert bench.connections()
     bench.pass_time(1)
@@ -281,6 +284,127 @@ def test_a_worker_that_has_drained_returns(folder: Path) -> None:
         client.close()
         running.join(10)
         assert not running.is_alive()
+
+
+# A stop that a load balancer is to notice, and a successor that has taken over.
+
+PAUSE_S = 2.0
+
+
+@pytest.fixture
+def stopped(folder: Path) -> Iterator[Bench]:
+    with Bench(folder, Config(server=Server(drain_s=DRAIN_S, drain_pause_s=PAUSE_S, ready_path="/readyz"))) as made:
+        yield made
+
+
+def stop(bench: Bench) -> None:
+    bench.control.send(STOP)
+    bench.until(lambda: bench.worker.draining)
+
+
+def test_it_answers_that_it_lives(bench: Bench) -> None:
+    bench.control.send(PING)
+    bench.turn(1.0)
+    assert bench.control.recv(16) == ALIVE
+    assert not bench.worker.draining
+
+
+def test_while_a_load_balancer_notices_everybody_is_served(stopped: Bench) -> None:
+    idle = stopped.connect()
+    ask(stopped, idle)
+    checked = stopped.connect()
+    stopped.send_all(checked, READY)
+    assert stopped.read(checked, until=b"ready\n").startswith(b"HTTP/1.1 200 ")
+    stop(stopped)
+    # A known reply isn't given from memory.
+    stopped.send_all(checked, READY)
+    assert stopped.read(checked).startswith(b"HTTP/1.1 404 ")
+    for client in (idle, stopped.connect()):
+        stopped.send_all(client, GET)
+        assert b"Connection: close\r\n" in stopped.read(client)
+    assert not stopped.worker._is_done()
+
+
+def test_after_the_pause_what_is_idle_ends_and_what_comes_is_served(stopped: Bench) -> None:
+    idle = stopped.connect()
+    ask(stopped, idle)
+    stop(stopped)
+    stopped.pass_time(PAUSE_S - 0.1)
+    assert stopped.only().state is State.IDLE
+    stopped.pass_time(0.1)
+    assert stopped.ended(idle)
+    late = stopped.connect()
+    stopped.send_all(late, GET)
+    assert b"Connection: close\r\n" in stopped.read(late)
+
+
+def test_a_request_that_has_come_when_the_pause_ends_is_answered(stopped: Bench) -> None:
+    idle = stopped.connect()
+    ask(stopped, idle)
+    stop(stopped)
+    # In the socket, and the worker hasn't looked.
+    idle.sendall(GET)
+    stopped.pass_time(PAUSE_S)
+    last = stopped.read(idle)
+    assert last.endswith(HELLO)
+    assert b"Connection: close\r\n" in last
+
+
+def test_the_last_worker_takes_who_is_in_the_queue(stopped: Bench) -> None:
+    stop(stopped)
+    stopped.pass_time(PAUSE_S)
+    waiting = socket.create_connection(stopped.address)
+    assert not stopped.worker._is_done()
+    waiting.sendall(GET)
+    waiting.setblocking(False)
+    assert stopped.read(waiting).endswith(HELLO)
+    waiting.close()
+    stopped.until(lambda: not stopped.connections())
+    assert stopped.worker._is_done()
+
+
+def test_the_limit_holds_for_those_who_came_late(stopped: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    stop(stopped)
+    stopped.pass_time(PAUSE_S)
+    late = stopped.connect()
+    stopped.pass_time(DRAIN_S)
+    assert stopped.worker._is_done()
+    assert not stopped.connections()
+    with pytest.raises(Reset):
+        stopped.read(late)
+    assert "1 connections did not end in time and are aborted" in caplog.text
+
+
+def test_a_successor_has_taken_over_and_an_idle_connection_may_ask_once_more(stopped: Bench) -> None:
+    asking, silent, checked = (stopped.connect() for _ in range(3))
+    ask(stopped, asking)
+    ask(stopped, silent)
+    stopped.control.send(RETIRE)
+    stopped.until(lambda: stopped.worker.draining)
+    assert not stopped.worker._acceptor.owns(stopped.service.listeners[0].fileno())
+    stopped.send_all(asking, GET)
+    assert b"Connection: close\r\n" in stopped.read(asking)
+    # Nothing stops: that another serves is nothing to a load balancer.
+    stopped.send_all(checked, READY)
+    assert stopped.read(checked).startswith(b"HTTP/1.1 200 ")
+    assert not stopped.worker._is_done()
+    stopped.pass_time(IDLE_GRACE_S)
+    assert stopped.ended(silent)
+
+
+def test_requests_that_wait_for_their_turn_are_not_idle(stopped: Bench) -> None:
+    client = stopped.connect()
+    count = 40
+    client.sendall(GET * count)
+    stopped.turn(1.0)
+    # More than a turn's worth: the connection waits, in the state of one that is idle.
+    assert stopped.only().state is State.IDLE
+    stop(stopped)
+    stopped.pass_time(PAUSE_S)
+    received = stopped.read(client)
+    assert received.count(b"HTTP/1.1 200 ") > 16
+    assert received.count(b"Connection: close\r\n") == 1
+    assert received.endswith(HELLO)
 
 
 # What the worker learns of the disk.
