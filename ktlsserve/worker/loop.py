@@ -29,6 +29,8 @@ from ktlsserve.worker.connection import Connection, Front, Timeout
 from ktlsserve.worker.dispatch import on_event, on_timeout
 from ktlsserve.worker.hashing import ETAG_WAIT_S, Hashing
 from ktlsserve.worker.memo import Memo
+from ktlsserve.worker.reading import Reader
+from ktlsserve.worker.residency import Residency
 from ktlsserve.worker.service import Service
 from ktlsserve.worker.states import State
 from ktlsserve.worker.timers import Deadlines
@@ -93,6 +95,9 @@ class Worker:
         self.files = FileCache(
             service.roots[0], notices, most_entries=service.files.cached_files, max_age_s=service.files.cache_s
         )
+        self.residency = Residency(enabled=service.files.read_threads > 0)
+        self.reader = Reader(service.files.read_threads, service.limits.connections)
+        self._epoll.register(self.reader.fileno(), select.EPOLLIN)
         self.sites = service.sites.map(self._with_cache)
         self._front = self._make_front(self.sites.answer)
         self._redirect_fds = {listener.fileno() for listener in service.redirect_listeners}
@@ -120,6 +125,7 @@ class Worker:
         self.verifier.close()
         if self.hashing is not None:
             self.hashing.close()
+        self.reader.close()
         if self.service.access_log is not None:
             self.service.access_log.close()
 
@@ -160,6 +166,8 @@ class Worker:
     def forget(self, conn: Connection) -> None:
         """Drop a connection that is about to close."""
         self._connections.pop(conn.fd, None)
+        if conn.state is State.READING:
+            self.reader.cancel(conn)
         self.deadlines.clear(conn)
         self._checks.clear(conn)
         self._acceptor.connection_ended(conn)
@@ -172,13 +180,13 @@ class Worker:
         return dataclasses.replace(site, files=self.files.beneath(site.files))
 
     def _make_front(self, answer: Callable[[Request, int], Reply]) -> Front:
-        return Front(answer, Memo(self.files, self.service.head_limits, self.service.files.small_bytes))
+        return Front(answer, Memo(self.files, self.service.head_limits, self.service.files.small_bytes, self.residency))
 
     # The parts of a turn.
 
     def _begin_turn(self, *, noticed: bool) -> None:
         """Take the time, and learn of changed files before any request is answered."""
-        self.now_s = self.files.now_s = time.monotonic()
+        self.now_s = self.files.now_s = self.residency.now_s = time.monotonic()
         self.when_s = time.time()
         self.clock_s = int(self.when_s)
         if noticed:
@@ -197,6 +205,9 @@ class Worker:
             self._resume(self.verifier.finished(self.clock_s))
         elif self.hashing is not None and fd in self.hashing.filenos():
             self._resume(self.hashing.finished())
+        elif fd == self.reader.fileno():
+            for conn in self.reader.finished(self.residency):
+                self._guard(conn, requests.resume_sending)
 
     def _begin(self, sock: socket.socket, peer: str, *, redirects: bool) -> None:
         tls = None if redirects else self.service.tls

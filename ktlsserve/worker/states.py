@@ -4,7 +4,7 @@
 
     HANDSHAKE ──► HEAD ◄─────► IDLE
         │          │            │
-        │          ├──► SENDING ◄──┐
+        │          ├──► SENDING ◄──┐ ◄──► READING   until a thread has read what is to be sent next
         │          │      │  │     │
         │          │      │  └──► BODY    reading over a request's body once its reply is sent
         │          ▼      ▼
@@ -35,6 +35,7 @@ class State(IntEnum):
     HEAD = auto()
     IDLE = auto()
     SENDING = auto()
+    READING = auto()
     BODY = auto()
     FLUSHING = auto()
     NOTIFIED = auto()
@@ -46,7 +47,8 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.HANDSHAKE: frozenset({State.HEAD, State.LINGERING, State.CLOSED}),
     State.HEAD: frozenset({State.SENDING, State.IDLE, State.BODY, State.FLUSHING, State.CLOSED}),
     State.IDLE: frozenset({State.HEAD, State.SENDING, State.BODY, State.FLUSHING, State.CLOSED}),
-    State.SENDING: frozenset({State.IDLE, State.HEAD, State.BODY, State.FLUSHING, State.CLOSED}),
+    State.SENDING: frozenset({State.READING, State.IDLE, State.HEAD, State.BODY, State.FLUSHING, State.CLOSED}),
+    State.READING: frozenset({State.SENDING, State.FLUSHING, State.CLOSED}),
     State.BODY: frozenset({State.IDLE, State.HEAD, State.SENDING, State.FLUSHING, State.CLOSED}),
     State.FLUSHING: frozenset({State.NOTIFIED, State.CLOSED}),
     State.NOTIFIED: frozenset({State.LINGERING, State.CLOSED}),

@@ -74,6 +74,8 @@ class Bench:
             conn.release_reply()
         for sock in (*self._clients, self.control, self._theirs, *self.service.listeners):
             sock.close()
+        self.worker.reader.close()
+        self.worker.verifier.close()
         self.worker.files.clear()
         self.worker._epoll.close()
         notices = self.worker.files._notices

@@ -12,11 +12,12 @@ from ktlsserve.http1.request import HeadLimits, Request
 from ktlsserve.worker import states
 from ktlsserve.worker.connection import Connection, Front
 from ktlsserve.worker.memo import Memo
+from ktlsserve.worker.residency import Residency
 from ktlsserve.worker.states import TRANSITIONS, State
 
 # Those in which replies are made and sent.
-READY = {State.HEAD, State.IDLE, State.SENDING, State.BODY}
-NO_MEMO = Memo(None, HeadLimits(), 0)  # type: ignore[arg-type]
+READY = {State.HEAD, State.IDLE, State.SENDING, State.READING, State.BODY}
+NO_MEMO = Memo(None, HeadLimits(), 0, Residency())  # type: ignore[arg-type]
 
 
 def no_answer(request: Request, now_s: int) -> Reply:
