@@ -34,6 +34,7 @@ from ktlsserve.worker.residency import Residency
 from ktlsserve.worker.service import Service
 from ktlsserve.worker.states import State
 from ktlsserve.worker.timers import Deadlines
+from ktlsserve.worker.turn import Turn
 from ktlsserve.worker.verifier import Verifier
 
 logger = logging.getLogger(__name__)
@@ -112,14 +113,15 @@ class Worker:
             for fd in self.hashing.filenos():
                 self._epoll.register(fd, select.EPOLLIN)
         self._acceptor = Acceptor(service, self._epoll)
+        limits = service.limits
+        self.turn = Turn(self._handle, alone_bytes=limits.slice_bytes, shared_bytes=limits.shared_slice_bytes)
 
     def run(self) -> None:
         """Serve until the drain is over."""
         while not (self.draining and not self._connections):
             ready = self._epoll.poll(self._wait_s(), _EVENTS_A_TURN)
             self._begin_turn(noticed=self._notices_event in ready)
-            for fd, events in ready:
-                self._handle(fd, events)
+            self.turn.handle(ready, self.now_s)
             self._run_later()
             self._run_timers()
         self.verifier.close()
@@ -166,6 +168,7 @@ class Worker:
     def forget(self, conn: Connection) -> None:
         """Drop a connection that is about to close."""
         self._connections.pop(conn.fd, None)
+        self.turn.forget(conn.fd)
         if conn.state is State.READING:
             self.reader.cancel(conn)
         self.deadlines.clear(conn)
@@ -264,7 +267,7 @@ class Worker:
 
     def _wait_s(self) -> float:
         """Return how long poll may sleep; -1 is for ever."""
-        if self._later:
+        if self._later or self.turn.unfinished:
             return 0
         moment_s = min(
             self.deadlines.soonest_s,

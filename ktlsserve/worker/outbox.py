@@ -52,7 +52,7 @@ class Outbox:
             while parts:
                 if left <= 0:
                     return Progress.SLICE_USED
-                if not self._seen_bytes and not self._look(at_hand):
+                if self._seen_bytes < left and not self._look(at_hand, left):
                     return Progress.NOT_AT_HAND
                 part = parts[0]
                 if isinstance(part, FileSlice):
@@ -93,26 +93,35 @@ class Outbox:
             self._parts.popleft()
         return taken
 
-    def _look(self, at_hand: AtHand | None) -> bool:
-        """Look whether the next window of a file is at hand, if there is any."""
-        window = self.window()
-        if window is None:
-            return True
-        if at_hand is not None and not at_hand(*window):
-            return False
-        self._seen_bytes = window[2]
+    def _look(self, at_hand: AtHand | None, most_bytes: int) -> bool:
+        """Look whether the next ``most_bytes`` of a file are at hand; return False where none of them is.
+
+        Looked at are whole windows, so the next slice may find that it was looked at before.
+        """
+        while self._seen_bytes < most_bytes:
+            window = self.window()
+            if window is None:
+                break
+            if at_hand is not None and not at_hand(*window):
+                return self._seen_bytes > 0
+            self._seen_bytes += window[2]
         return True
 
     def window(self) -> tuple[ServedFile, int, int] | None:
-        """Return the part of a file that is needed next: file, offset and count; None where no file follows."""
+        """Return the next part of a file that hasn't been looked at: file, offset and count; None where there is none.
+
+        It is one of the file that is sent next, up to the end of the window in which it begins.
+        """
         for part in self._parts:
             if isinstance(part, FileSlice):
-                return part.file, part.offset, min(part.count, WINDOW_BYTES - part.offset % WINDOW_BYTES)
+                offset = part.offset + self._seen_bytes
+                count = min(part.count - self._seen_bytes, WINDOW_BYTES - offset % WINDOW_BYTES)
+                return (part.file, offset, count) if count else None
         return None
 
     def note_read(self) -> None:
         """Take the next window as being at hand, without asking again: it was read ahead, or can't be."""
-        self._look(None)
+        self._look(None, 1)
 
     @property
     def unsent_bytes(self) -> int:

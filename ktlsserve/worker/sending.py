@@ -25,8 +25,10 @@ def send_reply(worker: Worker, conn: Connection) -> bool:
     outbox, sender = conn.outbox, conn.sender
     if outbox is None or sender is None:
         raise RuntimeError("there is no reply to send")
+    # A reply begins with a whole slice: most are at their end with it, and need no event to go on.
+    slice_bytes = worker.turn.slice_bytes if conn.state is State.SENDING else worker.service.limits.slice_bytes
     try:
-        progress = outbox.send(sender, worker.service.limits.slice_bytes, worker.residency.at_hand)
+        progress = outbox.send(sender, slice_bytes, worker.residency.at_hand)
     except (FileTruncated, HandoverError) as error:
         logger.warning("%s: connection aborted: %s", conn.peer, error)
         abort(worker, conn)
