@@ -29,7 +29,7 @@ from pathlib import Path
 from loadtests.bench import wrk
 from loadtests.bench.certificate import make_certificate
 from loadtests.bench.errors import BenchError, RunFailed, SetupError
-from loadtests.bench.peers import CHECKOUT, Launch, choose_peers, python_path
+from loadtests.bench.peers import CHECKOUT, choose_peers, python_path, with_arguments
 from loadtests.bench.place import Place, free_port
 from loadtests.bench.processors import Processors, choose_here
 from loadtests.bench.servers import Server
@@ -136,7 +136,7 @@ def _measure(name: str, mode: Mode, options: Options, folder: Path) -> float:
     place = _prepare(folder / f"{name}-{mode}", mode)
     (peer,) = choose_peers([name], quick=False)
     if options.config is not None and name == "ktlsserve":
-        peer = replace(peer, launch=_with_config(peer.launch, options.config.resolve()))
+        peer = with_arguments(peer, "--config", str(options.config.resolve()))
     processors = choose_here()
     ratios: dict[str, float] = {}
     first = _Priority(processors.server, processors.client, level=2 if options.realtime else 0)
@@ -185,14 +185,6 @@ def _prepare(folder: Path, mode: Mode) -> Place:
             pass
     make_certificate(folder / "server.pem")
     return Place(folder, tree, folder / "server.pem", free_port(), mode)
-
-
-def _with_config(launch: Callable[[Place], Launch], config: Path) -> Callable[[Place], Launch]:
-    def launched(place: Place) -> Launch:
-        made = launch(place)
-        return Launch([*made.command, "--config", str(config)], made.environment)
-
-    return launched
 
 
 def _run(place: Place, scenario: str, options: Options, processors: Processors) -> Measured:
