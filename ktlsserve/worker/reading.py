@@ -1,8 +1,8 @@
 """Reads files ahead in threads, so that the loop sends only what is in memory.
 
 A connection whose next window isn't there waits for it in the state READING. What a thread reads it throws away: the
-pages stay in the page cache, from which sendfile takes them. It also tells the kernel that the next window will be
-wanted, so that the disk is busy while this one is being sent.
+pages stay in the page cache, from which sendfile takes them. It also tells the kernel that the next two windows will
+be wanted, so that the disk is busy while this one is being sent, and a thread isn't needed for each of them.
 
 The file stays open for as long as a thread may read it: each errand has a use of its own, counted by the loop. What
 went wrong in a read is found out by sending: it isn't tried twice, so a connection always gets on or ends.
@@ -23,6 +23,9 @@ from ktlsserve.worker.states import State
 
 logger = logging.getLogger(__name__)
 
+# What the disk goes on with while the window is being sent.
+_AHEAD_BYTES = 2 * WINDOW_BYTES
+_ADVICE_BYTES = 1 << 17
 # Written to by all threads, read by none.
 _SCRATCH = memoryview(bytearray(1 << 18))
 
@@ -85,8 +88,9 @@ def read_window(window: Window) -> bool:
     """Have the page cache filled with the window; this runs in a thread, and waits as long as it takes."""
     fd, offset, end = window.file.fd, window.offset, window.offset + window.count
     with contextlib.suppress(OSError):
-        # Only advice; the kernel caps how much of it it takes at once.
-        os.posix_fadvise(fd, offset, window.count + WINDOW_BYTES, os.POSIX_FADV_WILLNEED)
+        # Only advice. Of each call the kernel takes no more than the device's read_ahead_kb.
+        for advised in range(offset, end + _AHEAD_BYTES, _ADVICE_BYTES):
+            os.posix_fadvise(fd, advised, _ADVICE_BYTES, os.POSIX_FADV_WILLNEED)
     try:
         while offset < end:
             count = os.preadv(fd, [_SCRATCH[: end - offset]], offset)
