@@ -17,6 +17,7 @@ from typing import ClassVar, Generic, Literal, TypeVar
 
 from ktlsserve.address import Address, parse_address
 from ktlsserve.errors import ConfigError
+from ktlsserve.networks import Network, parse_network
 
 T = TypeVar("T")
 Problem = tuple[str, str]
@@ -174,6 +175,21 @@ class ListenAddress(Check[Address]):
             raise self.refusal(value)
         try:
             return parse_address(value)
+        except ValueError as error:
+            raise ConfigError([("", str(error))]) from None
+
+
+class NetworkRange(Check[Network]):
+    """A network in CIDR notation, or a single address."""
+
+    expected = "a network such as 192.0.2.0/24 or 2001:db8::/32"
+
+    def accept(self, value: object, _folder: Path, /) -> Network:
+        """Return the network."""
+        if not isinstance(value, str):
+            raise self.refusal(value)
+        try:
+            return parse_network(value)
         except ValueError as error:
             raise ConfigError([("", str(error))]) from None
 

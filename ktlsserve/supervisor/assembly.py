@@ -12,6 +12,7 @@ from ktlsserve.config import Config, Tls
 from ktlsserve.errors import KernelTlsMissing, StartupError
 from ktlsserve.http1.request import HeadLimits
 from ktlsserve.kernel.probe import KernelTls, probe_kernel_tls
+from ktlsserve.networks import Networks
 from ktlsserve.observe.access_log import AccessLog
 from ktlsserve.supervisor.listeners import Listener
 from ktlsserve.supervisor.site_assembly import assemble_redirect, assemble_sites, open_roots
@@ -52,6 +53,7 @@ def assemble(config: Config, listeners: tuple[Listener, ...]) -> Service:
             roots=tuple(roots.values()),
             redirect_listeners=tuple(listener.sock for listener in redirecting),
             redirect=assemble_redirect(config, roots, sites, serving) if redirecting else None,
+            proxy_sources=Networks(config.server.proxy_protocol),
         )
     except BaseException:
         for root in roots.values():

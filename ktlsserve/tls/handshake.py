@@ -38,6 +38,8 @@ from ktlsserve.tls.suites import SUITE_BY_OPENSSL_NAME, Suite, TlsVersion
 GREEDY_READ_BYTES = 65536
 _DRAIN_BYTES = 65536
 
+# How versions 1 and 2 of the PROXY protocol begin.
+_PROXY_HEADERS = (b"PROXY", b"\r\n\r\n\0")
 # What a browser that was given http:// for a TLS port shows, in words; the same courtesy as nginx's and Caddy's.
 _PLAIN_HTTP_METHODS = (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"OPTIO", b"DELET", b"PATCH", b"TRACE", b"CONNE")
 _PLAIN_HTTP_BODY = b"This port speaks HTTPS: use https:// in the address.\n"
@@ -140,11 +142,15 @@ class Handshake:
         self._first = (self._first + data)[:HEADER_BYTES]
         if self._first[0] == HANDSHAKE:
             return
-        if len(self._first) < HEADER_BYTES and any(m.startswith(self._first) for m in _PLAIN_HTTP_METHODS):
+        if len(self._first) < HEADER_BYTES and any(
+            known.startswith(self._first) for known in (*_PLAIN_HTTP_METHODS, *_PROXY_HEADERS)
+        ):
             return
         if self._first.startswith(_PLAIN_HTTP_METHODS):
             self._outgoing.append(_PLAIN_HTTP_ANSWER)
             raise HandshakeError("plain HTTP on a TLS port")
+        if self._first in _PROXY_HEADERS:
+            raise HandshakeError("a PROXY header where server.proxy_protocol expects none")
         raise HandshakeError("not a TLS record")
 
     def _step(self, data: bytes) -> None:

@@ -13,6 +13,7 @@ import math
 import select
 import socket
 from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from ktlsserve.worker.connection import Connection
 from ktlsserve.worker.service import Service
@@ -123,3 +124,8 @@ def format_peer(address: tuple[object, ...]) -> str:
     """Return a socket address as people write it: an IPv6 address in brackets."""
     host, port = address[0], address[1]
     return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
+
+
+def address_of(peer: str) -> IPv4Address | IPv6Address:
+    """Return the IP address in what ``format_peer`` wrote."""
+    return ip_address(peer.rpartition(":")[0].strip("[]"))

@@ -11,6 +11,7 @@ from ktlsserve.errors import IllegalTransition
 from ktlsserve.http1.body import BodyDiscarder
 from ktlsserve.http1.reply import Reply
 from ktlsserve.http1.request import Request
+from ktlsserve.proxy_protocol.reader import HeaderReader
 from ktlsserve.tls.handshake import Established, Handshake
 from ktlsserve.worker.memo import Memo
 from ktlsserve.worker.outbox import Outbox
@@ -42,11 +43,13 @@ class Connection:
     """State and belongings of one client's connection; the phases act on it.
 
     ``receiver`` and ``sender`` exist once the connection is ready for application data, and not before: that nothing
-    is sent in clear rests on it. ``interest`` is the epoll mask that is registered.
+    is sent in clear rests on it. ``interest`` is the epoll mask that is registered. ``peer`` is the client's address as
+    people write it, and ``balancer`` that of the load balancer which named it in a PROXY header, if one did.
     """
 
     __slots__ = (
         "accepted_s",
+        "balancer",
         "buffer",
         "discarder",
         "established",
@@ -63,6 +66,7 @@ class Connection:
         "logged_client",
         "outbox",
         "peer",
+        "proxy_header",
         "receiver",
         "reply",
         "request_s",
@@ -81,6 +85,9 @@ class Connection:
         self.state = state
         self.accepted_s = now_s
         self.interest = 0
+        # What comes before the client's first byte.
+        self.balancer = ""
+        self.proxy_header: HeaderReader | None = None
         # Handshake.
         self.handshake: Handshake | None = None
         self.handshake_output = b""

@@ -6,7 +6,7 @@ import logging
 import select
 from typing import TYPE_CHECKING
 
-from ktlsserve.worker import closing, handshaking, requests, sending
+from ktlsserve.worker import closing, handshaking, proxying, requests, sending
 from ktlsserve.worker.connection import Connection, Timeout
 from ktlsserve.worker.states import State
 
@@ -36,6 +36,8 @@ def on_event(worker: Worker, conn: Connection, events: int) -> None:
             closing.abort(worker, conn)
         else:
             closing.check_flushed(worker, conn)
+    elif state is State.PROXY_HEADER:
+        proxying.continue_proxy_header(worker, conn)
     elif state is State.LINGERING:
         closing.discard_input(worker, conn)
 

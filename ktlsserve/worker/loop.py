@@ -22,8 +22,8 @@ from ktlsserve.http1.answer import Site
 from ktlsserve.http1.reply import Reply
 from ktlsserve.http1.request import Request
 from ktlsserve.kernel.inotify import ChangeNotices
-from ktlsserve.worker import closing, handshaking, requests
-from ktlsserve.worker.accepting import Acceptor
+from ktlsserve.worker import closing, handshaking, proxying, requests
+from ktlsserve.worker.accepting import Acceptor, address_of
 from ktlsserve.worker.accounting import describe_client
 from ktlsserve.worker.connection import Connection, Front, Timeout
 from ktlsserve.worker.dispatch import on_event, on_timeout
@@ -201,7 +201,10 @@ class Worker:
     def _begin(self, sock: socket.socket, peer: str, *, redirects: bool) -> None:
         tls = None if redirects else self.service.tls
         front = self._redirect_front if redirects else self._front
-        conn = Connection(sock, peer, State.HANDSHAKE if tls else State.HEAD, self.now_s, front)
+        sources = self.service.proxy_sources
+        proxied = bool(sources) and address_of(peer) in sources
+        first = State.PROXY_HEADER if proxied else State.HANDSHAKE if tls else State.HEAD
+        conn = Connection(sock, peer, first, self.now_s, front)
         try:
             self._epoll.register(conn.fd, 0)
         except OSError as error:
@@ -211,7 +214,9 @@ class Worker:
             return
         self._connections[conn.fd] = conn
         self._acceptor.connection_begun(conn, handshake=tls is not None)
-        if tls is not None:
+        if proxied:
+            self._guard(conn, proxying.begin_proxy_header, tls)
+        elif tls is not None:
             self._guard(conn, handshaking.begin_handshake, tls)
         else:
             self._guard(conn, requests.begin_requests)

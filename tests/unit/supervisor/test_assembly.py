@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import logging
 from dataclasses import replace
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import get_args
 
@@ -247,7 +248,7 @@ def test_a_group_that_this_openssl_lacks_is_a_startup_error(
 
 def test_a_service_is_whole(tmp_path: Path, state: Path, probed: list[KernelTls]) -> None:
     config = Config(
-        server=Server(root=tmp_path, index=("home.html",), drain_s=3.0),
+        server=Server(root=tmp_path, index=("home.html",), drain_s=3.0, proxy_protocol=(ip_network("192.0.2.0/24"),)),
         http=Http(server_header="me", max_head_bytes=9000),
         log=Log(access_log=tmp_path / "access.log"),
     )
@@ -257,6 +258,8 @@ def test_a_service_is_whole(tmp_path: Path, state: Path, probed: list[KernelTls]
         assert service.tls is not None
         assert (service.sites.default.index_names, service.sites.default.server) == ((b"home.html",), b"me")
         assert (service.head_limits.head_bytes, service.drain_s) == (9000, 3.0)
+        assert ip_address("192.0.2.1") in service.proxy_sources
+        assert ip_address("127.0.0.1") not in service.proxy_sources
         assert service.access_log is not None
         assert (service.timeouts, service.limits, service.files) == (config.timeouts, config.limits, config.files)
     finally:
