@@ -1,4 +1,4 @@
-"""Networks in CIDR notation, and whether an address is in one of them."""
+"""IP addresses, networks in CIDR notation, and whether an address is in one of them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
 Network = IPv4Network | IPv6Network
+IpAddress = IPv4Address | IPv6Address
 
 
 class Networks:
     """Networks of both families; ``address in networks`` tells whether one of them has the address.
 
-    An IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2) is in the networks of the IPv4 address that it stands for.
+    An IPv4-mapped IPv6 address is in the networks of the IPv4 address that it stands for.
     """
 
     __slots__ = ("_networks",)
@@ -19,9 +20,8 @@ class Networks:
     def __init__(self, networks: Iterable[Network]) -> None:
         self._networks = tuple(networks)
 
-    def __contains__(self, address: IPv4Address | IPv6Address) -> bool:
-        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
+    def __contains__(self, address: IpAddress) -> bool:
+        address = unmapped(address)
         return any(address in network for network in self._networks)
 
     def __bool__(self) -> bool:
@@ -29,6 +29,15 @@ class Networks:
 
 
 NOWHERE = Networks(())
+
+
+def unmapped(address: IpAddress) -> IpAddress:
+    """Return the IPv4 address that an IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2) stands for, or the same.
+
+    One client has one name, over whichever socket somebody took it.
+    """
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
 
 
 def parse_network(text: str) -> Network:

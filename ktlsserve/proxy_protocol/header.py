@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import ip_address
 
-IpAddress = IPv4Address | IPv6Address
+from ktlsserve.networks import IpAddress, unmapped
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,5 @@ class ProxyHeader:
 
 
 def endpoint(address: str | bytes, port: int) -> Endpoint:
-    """Make an endpoint of an address as text or packed; raises ValueError for text that is none.
-
-    An IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2) is the IPv4 address that it stands for: one client has one
-    name, over whichever socket the balancer took it.
-    """
-    parsed = ip_address(address)
-    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
-    return Endpoint(mapped or parsed, port)
+    """Make an endpoint of an address as text or packed; raises ValueError for text that is none."""
+    return Endpoint(unmapped(ip_address(address)), port)

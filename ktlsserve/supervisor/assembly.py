@@ -54,6 +54,7 @@ def assemble(config: Config, listeners: tuple[Listener, ...]) -> Service:
             redirect_listeners=tuple(listener.sock for listener in redirecting),
             redirect=assemble_redirect(config, roots, sites, serving) if redirecting else None,
             proxy_sources=Networks(config.server.proxy_protocol),
+            forwarded_from=Networks(config.http.forwarded_from) if config.http.forwarded_from else None,
         )
     except BaseException:
         for root in roots.values():

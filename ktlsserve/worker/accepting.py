@@ -13,8 +13,9 @@ import math
 import select
 import socket
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import ip_address
 
+from ktlsserve.networks import IpAddress
 from ktlsserve.worker.connection import Connection
 from ktlsserve.worker.service import Service
 
@@ -126,6 +127,6 @@ def format_peer(address: tuple[object, ...]) -> str:
     return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
 
 
-def address_of(peer: str) -> IPv4Address | IPv6Address:
+def address_of(peer: str) -> IpAddress:
     """Return the IP address in what ``format_peer`` wrote."""
     return ip_address(peer.rpartition(":")[0].strip("[]"))

@@ -24,7 +24,7 @@ from ktlsserve.http1.request import Request
 from ktlsserve.kernel.inotify import ChangeNotices
 from ktlsserve.worker import closing, handshaking, proxying, requests
 from ktlsserve.worker.accepting import Acceptor, address_of
-from ktlsserve.worker.accounting import describe_client
+from ktlsserve.worker.accounting import write_client
 from ktlsserve.worker.connection import Connection, Front, Timeout
 from ktlsserve.worker.dispatch import on_event, on_timeout
 from ktlsserve.worker.hashing import ETAG_WAIT_S, Hashing
@@ -150,7 +150,7 @@ class Worker:
             return
         client, head = conn.logged_client, conn.head
         if client is None:
-            client = conn.logged_client = log.write_client(describe_client(conn))
+            client = write_client(log, conn, self.service.forwarded_from)
         # A reply to what was no request (a bad head, one that didn't come) has no request line, as nginx writes it.
         log.write(client, head, status, body_bytes, self.when_s, self.now_s - conn.request_s if head else 0.0)
         conn.head = b""

@@ -32,7 +32,8 @@ class Service:
 
     ``tls`` is None for plain HTTP, ``access_log`` None where there is none. ``listeners`` are bound and listening;
     what comes in on those of ``redirect_listeners`` is plain HTTP, and answered by ``redirect``. ``roots`` are the
-    folders that ``sites`` and ``redirect`` open files in. Connections from ``proxy_sources`` begin with a PROXY header.
+    folders that ``sites`` and ``redirect`` open files in. Connections from ``proxy_sources`` begin with a PROXY header;
+    what proxies in ``forwarded_from`` say in X-Forwarded-For is believed (None: nobody is).
     """
 
     listeners: tuple[socket.socket, ...]
@@ -48,6 +49,7 @@ class Service:
     redirect_listeners: tuple[socket.socket, ...] = ()
     redirect: HttpsRedirect | None = None
     proxy_sources: Networks = NOWHERE
+    forwarded_from: Networks | None = None
 
     def close(self) -> None:
         """Give this process's descriptors back, except the listeners; the workers have their own."""

@@ -18,6 +18,7 @@ from tests.support.wire import End, TlsWire, Wire, client_context, request
 pytestmark = pytest.mark.slow
 
 CLIENT = "203.0.113.9"
+PROXY = "198.51.100.7"
 HEADERS = {"version 1": pack_v1(CLIENT, 50000), "version 2": pack_v2(CLIENT, 50000)}
 
 
@@ -31,7 +32,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         listen=("127.0.0.1:0", "[::1]:0"),
         # Only the first listener's clients come from there.
         arguments=["--proxy-protocol", "127.0.0.0/8", "--access-log", str(folder / "access.log")],
-        settings={"log.access_format": "json", "timeouts.handshake_s": 1.0},
+        settings={"log.access_format": "json", "timeouts.handshake_s": 1.0, "http.forwarded_from": [PROXY]},
     ) as running:
         yield running
 
@@ -127,3 +128,20 @@ def test_others_may_not_send_one(server: Server, header: str) -> None:
 def test_the_header_may_come_byte_by_byte(server: Server, header: str) -> None:
     with dial(server, [bytes((byte,)) for byte in HEADERS[header]]) as wire:
         assert wire.get("/hello.txt").status == 200
+
+
+def test_a_proxy_behind_the_balancer_is_believed_about_its_clients(server: Server) -> None:
+    """Who is believed is decided by the address in the header, not by the balancer's."""
+    path = "/hello.txt?forwarded"
+    with dial(server, [pack_v2(PROXY, 1)]) as wire:
+        for name in ("2001:db8::1", "192.0.2.1"):
+            field = f"X-Forwarded-For: 192.0.2.66, {name}"
+            assert wire.get(f"{path}-{name}", field).status == 200
+            # From the memo, too.
+            assert wire.get(f"{path}-{name}", field).status == 200
+    with dial(server, [HEADERS["version 1"]]) as wire:
+        assert wire.get(f"{path}-made-up", "X-Forwarded-For: 192.0.2.66").status == 200
+    assert await_line(server, f"{path}-made-up")["client"] == CLIENT
+    for name in ("2001:db8::1", "192.0.2.1"):
+        lines = [line["client"] for line in logged(server) if f" {path}-{name} " in str(line["request"])]
+        assert lines == [name, name]

@@ -4,7 +4,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from ktlsserve.networks import NOWHERE, Networks, parse_network
+from ktlsserve.networks import NOWHERE, Networks, parse_network, unmapped
 
 HERE = Networks(map(ip_network, ("192.0.2.0/24", "198.51.100.7", "2001:db8::/32")))
 
@@ -35,6 +35,14 @@ def test_an_address_with_a_zone_is_in_its_network() -> None:
 def test_nothing_is_nowhere() -> None:
     assert ip_address("192.0.2.1") not in NOWHERE
     assert (bool(NOWHERE), bool(HERE)) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("address", "same"),
+    [("::ffff:192.0.2.7", "192.0.2.7"), ("192.0.2.7", "192.0.2.7"), ("::192.0.2.7", "::192.0.2.7"), ("::1", "::1")],
+)
+def test_a_mapped_address_is_the_one_that_it_stands_for(address: str, same: str) -> None:
+    assert unmapped(ip_address(address)) == ip_address(same)
 
 
 @pytest.mark.parametrize("text", ["192.0.2.0/24", "192.0.2.1", "0.0.0.0/0", "::/0", "2001:db8::1"])

@@ -249,7 +249,7 @@ def test_a_group_that_this_openssl_lacks_is_a_startup_error(
 def test_a_service_is_whole(tmp_path: Path, state: Path, probed: list[KernelTls]) -> None:
     config = Config(
         server=Server(root=tmp_path, index=("home.html",), drain_s=3.0, proxy_protocol=(ip_network("192.0.2.0/24"),)),
-        http=Http(server_header="me", max_head_bytes=9000),
+        http=Http(server_header="me", max_head_bytes=9000, forwarded_from=(ip_network("198.51.100.0/24"),)),
         log=Log(access_log=tmp_path / "access.log"),
     )
     service = assemble(config, ())
@@ -260,6 +260,8 @@ def test_a_service_is_whole(tmp_path: Path, state: Path, probed: list[KernelTls]
         assert (service.head_limits.head_bytes, service.drain_s) == (9000, 3.0)
         assert ip_address("192.0.2.1") in service.proxy_sources
         assert ip_address("127.0.0.1") not in service.proxy_sources
+        assert service.forwarded_from is not None
+        assert ip_address("198.51.100.1") in service.forwarded_from
         assert service.access_log is not None
         assert (service.timeouts, service.limits, service.files) == (config.timeouts, config.limits, config.files)
     finally:
@@ -269,7 +271,8 @@ def test_a_service_is_whole(tmp_path: Path, state: Path, probed: list[KernelTls]
 def test_plain_http_needs_no_certificate(tmp_path: Path, state: Path) -> None:
     service = assemble(Config(server=Server(root=tmp_path), tls=Tls(mode="off")), ())
     service.close()
-    assert (service.tls, service.access_log) == (None, None)
+    assert (service.tls, service.access_log, service.forwarded_from) == (None, None, None)
+    assert not service.proxy_sources
     assert not state.exists()
 
 

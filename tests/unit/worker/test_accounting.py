@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import json
+from ipaddress import ip_network
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
-from ktlsserve.config import Log
+from ktlsserve.config import Http, Log
+from ktlsserve.networks import Networks
 from ktlsserve.observe.access_line import Client
+from ktlsserve.observe.access_log import AccessLog
 from ktlsserve.tls.suites import SUITE_BY_OPENSSL_NAME
-from ktlsserve.worker.accounting import describe_client
+from ktlsserve.worker.accounting import describe_client, write_client
 from ktlsserve.worker.connection import Connection
 from tests.support.worker_bench import Bench, server_config
 
@@ -57,3 +60,60 @@ def test_each_reply_is_a_line_of_its_request(tmp_path: Path) -> None:
         # A reply to what was no request.
         ("127.0.0.1", "", 400, lines[3]["bytes"], None),
     ]
+
+
+def logged_clients(folder: Path, heads: list[bytes], proxies: str) -> list[str]:
+    """Return whom the access log names for requests from the loopback."""
+    log = folder / "access.log"
+    http = Http(forwarded_from=(ip_network(proxies), ip_network("198.51.100.0/24")))
+    with Bench(folder, server_config(http=http, log=Log(access_log=log, access_format="json"))) as bench:
+        client = bench.connect()
+        for head in heads:
+            bench.send_all(client, head)
+            bench.read(client, until=b"hello")
+        bench.pass_time(2)
+    return [json.loads(line)["client"] for line in log.read_text(encoding="utf-8").splitlines()]
+
+
+def forwarded(value: str) -> bytes:
+    return f"GET /a.txt HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {value}\r\n\r\n".encode()
+
+
+HEADS = [
+    forwarded("192.0.2.66, 203.0.113.9, 198.51.100.2"),
+    forwarded("192.0.2.66, 203.0.113.9, 198.51.100.2"),
+    forwarded("2001:db8::9"),
+    # Where the proxy says nothing, it is the client itself.
+    b"GET /a.txt HTTP/1.1\r\nHost: a\r\n\r\n",
+    forwarded("unknown"),
+    forwarded("203.0.113.9"),
+]
+
+
+def test_a_proxy_is_believed_about_each_request(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"hello")
+    assert logged_clients(tmp_path, HEADS, "127.0.0.0/8") == [
+        "203.0.113.9",
+        "203.0.113.9",
+        "2001:db8::9",
+        "127.0.0.1",
+        "127.0.0.1",
+        "203.0.113.9",
+    ]
+
+
+def test_nobody_else_is_believed(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"hello")
+    assert logged_clients(tmp_path, HEADS, "192.0.2.0/24") == ["127.0.0.1"] * len(HEADS)
+
+
+def test_what_is_said_of_a_connection_is_kept(tmp_path: Path) -> None:
+    made = AccessLog(str(tmp_path / "access.log"), as_json=True)
+    conn = cast("Connection", SimpleNamespace(peer="192.0.2.1:5000", established=None, head=HEADS[0]))
+    written = write_client(made, conn, None)
+    assert conn.logged_client == written
+    proxy = cast("Connection", SimpleNamespace(peer="198.51.100.1:5", established=None, head=HEADS[0]))
+    proxy.logged_client = None
+    assert b'"203.0.113.9"' in write_client(made, proxy, Networks([ip_network("198.51.100.0/24")]))
+    assert proxy.logged_client is None
+    made.close()
