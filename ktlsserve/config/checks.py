@@ -132,6 +132,20 @@ class FilePath(Check[Path]):
         return folder / value
 
 
+class FileOrOff(Check["Path | Literal['off']"]):
+    """A file, or none."""
+
+    expected = '"off" or the path of a file'
+
+    def accept(self, value: object, folder: Path, /) -> Path | Literal["off"]:
+        """Return the word or the path; a file that is called ``off`` is reached as ``./off``."""
+        if value == "off":
+            return "off"
+        if not isinstance(value, str) or not value or "\0" in value:
+            raise self.refusal(value)
+        return folder / value
+
+
 class LogTarget(Check["Path | Literal['off', '-']"]):
     """Where a log goes: nowhere, to standard output, or to a file."""
 

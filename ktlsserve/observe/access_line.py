@@ -25,15 +25,25 @@ _USER_AGENT = b"\r\nuser-agent:"
 _CUT_MARK = b"..."
 # The longest IPv6 address with a zone; only a bug makes longer ones, but the line must fit then too.
 _ADDRESS_CHARACTERS = 64
+# Beside a request that is cut, a line of it stays below PIPE_BUF however it is escaped. People's subjects are shorter.
+_SUBJECT_BYTES = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """What lines say of a connection: the peer's ``address`` without its port, and how it is encrypted, if it is."""
+    """What lines say of a connection: the peer's ``address`` without its port, and how it is encrypted, if it is.
+
+    ``tls_path`` is ``kernel`` or ``userspace``, who encrypts replies; ``tls_handshake_s`` is counted from accept;
+    ``tls_subject`` is that of the client's certificate (RFC 4514), None where it has shown none.
+    """
 
     address: str
     tls_version: str | None = None
     tls_cipher: str | None = None
+    tls_path: str | None = None
+    tls_resumed: bool | None = None
+    tls_handshake_s: float | None = None
+    tls_subject: str | None = None
 
 
 class RequestFields(NamedTuple):
@@ -81,9 +91,10 @@ class LineFormat(Protocol):
 
 
 class CombinedFormat:
-    """``client - - [time] "request" status bytes "referer" "user agent"``, as Apache httpd and nginx write it.
+    """``client - user [time] "request" status bytes "referer" "user agent"``, as Apache httpd and nginx write it.
 
-    The time is local, with its offset from UTC. Nobody is logged in, hence the second ``-``. No duration, no TLS.
+    The time is local, with its offset from UTC. The user is the subject of the client's certificate, if there is one;
+    its blanks are escaped too, because the field isn't quoted. No duration, no TLS.
     """
 
     def __init__(self) -> None:
@@ -92,7 +103,9 @@ class CombinedFormat:
 
     def write_client(self, client: Client) -> bytes:
         """See ``LineFormat``."""
-        return _escape(client.address[:_ADDRESS_CHARACTERS].encode("ascii", "backslashreplace")) + b" - - ["
+        address = _escape(client.address[:_ADDRESS_CHARACTERS].encode("ascii", "backslashreplace"))
+        user = _escape(_subject(client) or b"-").replace(b" ", b"\\x20")
+        return b"%b - %b [" % (address, user)
 
     def write_reply(self, request: RequestFields, status: int, body_bytes: int) -> bytes:
         """See ``LineFormat``."""
@@ -122,9 +135,16 @@ class JsonFormat:
 
     def write_client(self, client: Client) -> bytes:
         """See ``LineFormat``."""
+        tls = {
+            "tls_version": client.tls_version,
+            "tls_cipher": client.tls_cipher,
+            "tls_path": client.tls_path,
+            "tls_resumed": client.tls_resumed,
+            "tls_handshake_s": None if client.tls_handshake_s is None else round(client.tls_handshake_s, 6),
+        }
         address = _json(client.address[:_ADDRESS_CHARACTERS].encode("utf-8", "backslashreplace"))
-        tls = f'"tls_version":{json.dumps(client.tls_version)},"tls_cipher":{json.dumps(client.tls_cipher)}'
-        return b'"client":%b,%b,' % (address, tls.encode())
+        facts = json.dumps(tls, separators=(",", ":"))[1:-1].encode()
+        return b'"client":%b,%b,"tls_subject":%b,' % (address, facts, _json(_subject(client)))
 
     def write_reply(self, request: RequestFields, status: int, body_bytes: int) -> bytes:
         """See ``LineFormat``."""
@@ -149,6 +169,13 @@ def _utc_time(when_s: float) -> bytes:
     """Begin a JSON line at seconds since the epoch."""
     moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(when_s))
     return b'{"time":"%b.%03dZ",' % (moment.encode(), when_s % 1 * 1000)
+
+
+def _subject(client: Client) -> bytes | None:
+    """Return the client's subject, no longer than a line has room for however it is escaped."""
+    if client.tls_subject is None:
+        return None
+    return _cut(client.tls_subject.encode("utf-8", "backslashreplace"), _SUBJECT_BYTES)
 
 
 def _local_time(second: int) -> bytes:

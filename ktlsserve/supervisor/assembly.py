@@ -16,8 +16,9 @@ from ktlsserve.networks import Networks
 from ktlsserve.observe.access_log import AccessLog
 from ktlsserve.supervisor.listeners import Listener
 from ktlsserve.supervisor.site_assembly import assemble_redirect, assemble_sites, open_roots
-from ktlsserve.tls.certificate_files import load_chain
+from ktlsserve.tls.certificate_files import load_chain, read_authorities, read_crls
 from ktlsserve.tls.certificates import CertificateIndex
+from ktlsserve.tls.client_certificates import ClientPolicy
 from ktlsserve.tls.context import ServerContext, TlsPolicy
 from ktlsserve.tls.self_signed import self_signed
 from ktlsserve.tls.suites import SUITES, Cipher, Suite, TlsVersion
@@ -73,6 +74,7 @@ def assemble_tls(tls: Tls) -> TlsService:
         groups=tls.groups,
         session_lifetime_s=tls.session_lifetime_s,
         capture_secrets=plan.kernel_sends,
+        clients=_clients(tls),
     )
     try:
         context = ServerContext(index, policy)
@@ -164,6 +166,23 @@ def _certificates(tls: Tls) -> CertificateIndex:
     for chain in index.unused(chains):
         logger.warning("%s: never used, because certificates before it serve all its names", chain.source)
     return index
+
+
+def _clients(tls: Tls) -> ClientPolicy | None:
+    """Read whose certificates clients must show; None where they aren't asked."""
+    if tls.client_auth == "off":
+        return None
+    if tls.client_ca == "off":
+        raise StartupError("tls.client_auth asks clients for certificates, and tls.client_ca doesn't say of whom")
+    clients = ClientPolicy(
+        required=tls.client_auth == "required",
+        authorities=read_authorities(tls.client_ca),
+        crls=() if tls.client_crl == "off" else read_crls(tls.client_crl),
+        depth=tls.client_depth,
+    )
+    for warning in clients.warnings(datetime.now(UTC)):
+        logger.warning("%s", warning)
+    return clients
 
 
 def _access_log(config: Config) -> AccessLog | None:

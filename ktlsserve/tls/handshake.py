@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from OpenSSL import SSL
 
 from ktlsserve.errors import HandshakeError
+from ktlsserve.tls.client_certificates import ClientCertificate, peer_certificate
 from ktlsserve.tls.client_hello import HelloReader
 from ktlsserve.tls.context import CapturedSecrets, NoCommonProtocol, ServerContext
 from ktlsserve.tls.crypto_info import TrafficKeys
@@ -62,7 +63,10 @@ class DirectionKeys:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Established:
-    """A finished handshake. ``tx`` and ``rx`` are None where the policy doesn't capture secrets."""
+    """A finished handshake. ``tx`` and ``rx`` are None where the policy doesn't capture secrets.
+
+    ``client`` is the certificate that the client has shown, None where it wasn't asked or has none.
+    """
 
     suite: Suite
     group: str
@@ -70,21 +74,25 @@ class Established:
     resumed: bool
     tx: DirectionKeys | None
     rx: DirectionKeys | None
+    client: ClientCertificate | None = None
 
 
 class Handshake:
     """One connection's handshake: ``receive_data``, then ``data_to_send``, until ``established`` is set.
 
-    ``connection`` is the OpenSSL object; ``exact`` makes ``wanted`` stop at each record's end. ``receive_data`` raises
-    HandshakeError when it can't go on; ``data_to_send`` then still has the alert for the peer.
+    ``connection`` is the OpenSSL object; ``exact`` makes ``wanted`` stop at each record's end; ``now_s`` is the time
+    since the epoch. ``receive_data`` raises HandshakeError when it can't go on; ``data_to_send`` then still has the
+    alert for the peer.
     """
 
     __slots__ = (
+        "_asks_client",
         "_capture",
         "_first",
         "_hello",
         "_inbound",
         "_max_bytes",
+        "_now_s",
         "_outbound",
         "_outgoing",
         "_reader",
@@ -93,10 +101,12 @@ class Handshake:
         "established",
     )
 
-    def __init__(self, context: ServerContext, *, max_bytes: int, exact: bool) -> None:
+    def __init__(self, context: ServerContext, *, max_bytes: int, exact: bool, now_s: float) -> None:
         self.connection = context.new_connection()
         self.established: Established | None = None
         self._capture = context.policy.capture_secrets
+        self._asks_client = context.policy.clients is not None
+        self._now_s = now_s
         self._reader = RecordReader() if exact else None
         self._max_bytes = max_bytes
         self._received = 0
@@ -168,7 +178,9 @@ class Handshake:
             raise HandshakeError(str(error)) from error
         except SSL.Error as error:
             self._drain()
-            raise HandshakeError(describe_openssl_error(error)) from error
+            refusal = self.connection.get_app_data().refusal
+            reason = f"client certificate refused: {refusal}" if refusal else describe_openssl_error(error)
+            raise HandshakeError(reason) from error
         secrets: CapturedSecrets = self.connection.get_app_data()
         if secrets.failure is not None:
             raise HandshakeError("the key log could not be read") from secrets.failure
@@ -197,6 +209,7 @@ class Handshake:
         if self._capture:
             tls13 = suite.version is TlsVersion.TLS1_3
             tx, rx = self._tls13_keys(suite, last_flight, secrets) if tls13 else self._tls12_keys(suite)
+        client = self._client() if self._asks_client else None
         # The hand-over needs the keys; nothing else keeps them.
         connection.set_app_data(None)
         self.established = Established(
@@ -206,7 +219,19 @@ class Handshake:
             resumed=session_reused(connection),
             tx=tx,
             rx=rx,
+            client=client,
         )
+
+    def _client(self) -> ClientCertificate | None:
+        """Return the client's certificate; that of a resumed session may have ended since it was verified."""
+        client = peer_certificate(self.connection)
+        if client is not None and client.not_after_s < self._now_s:
+            # Without the tickets that it would come back with.
+            self._outgoing.clear()
+            raise HandshakeError(
+                f"client certificate refused: it has expired since its session began ({client.subject})"
+            )
+        return client
 
     @staticmethod
     def _tls13_keys(suite: Suite, last_flight: bytes, secrets: CapturedSecrets) -> tuple[DirectionKeys, DirectionKeys]:

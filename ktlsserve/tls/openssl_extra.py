@@ -1,4 +1,4 @@
-"""The two OpenSSL calls that pyOpenSSL binds but doesn't expose.
+"""The few OpenSSL calls that pyOpenSSL binds but doesn't expose.
 
 They reach into private attributes, so they stand here alone, and the tests fail when an upgrade moves them.
 """
@@ -10,6 +10,7 @@ from typing import Any
 from OpenSSL import SSL
 
 _lib: Any = SSL._lib  # type: ignore[attr-defined]  # noqa: SLF001
+_ffi: Any = SSL._ffi  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 def set_groups(context: SSL.Context, names: tuple[str, ...]) -> None:
@@ -25,3 +26,8 @@ def set_groups(context: SSL.Context, names: tuple[str, ...]) -> None:
 def session_reused(connection: SSL.Connection) -> bool:
     """Tell whether the handshake resumed an earlier session (SSL_session_reused(3))."""
     return bool(_lib.SSL_session_reused(connection._ssl))  # noqa: SLF001
+
+
+def verify_error_text(error: int) -> str:
+    """Say in words why a certificate was refused (X509_verify_cert_error_string(3))."""
+    return bytes(_ffi.string(_lib.X509_verify_cert_error_string(error))).decode("ascii", "replace")

@@ -24,7 +24,15 @@ def write_client(log: AccessLog, conn: Connection, forwarded_from: Networks | No
 def describe_client(conn: Connection, forwarded: IpAddress | None = None) -> Client:
     """Return what lines say of the connection; ``forwarded`` is the address of a client beyond the peer."""
     address = conn.peer.rpartition(":")[0].strip("[]") if forwarded is None else str(forwarded)
-    if conn.established is None:
+    established = conn.established
+    if established is None:
         return Client(address)
-    suite = conn.established.suite
-    return Client(address, suite.version.label, suite.openssl_name)
+    return Client(
+        address,
+        tls_version=established.suite.version.label,
+        tls_cipher=established.suite.openssl_name,
+        tls_path="kernel" if conn.kernel_sends else "userspace",
+        tls_resumed=established.resumed,
+        tls_handshake_s=conn.handshake_s,
+        tls_subject=established.client.subject if established.client is not None else None,
+    )

@@ -58,6 +58,7 @@ class Connection:
         "front",
         "handshake",
         "handshake_output",
+        "handshake_s",
         "has_waited",
         "head",
         "input_ended",
@@ -91,6 +92,7 @@ class Connection:
         # Handshake.
         self.handshake: Handshake | None = None
         self.handshake_output = b""
+        self.handshake_s = 0.0
         self.established: Established | None = None
         self.kernel_sends = False
         # Both halves, from the hand-over on.

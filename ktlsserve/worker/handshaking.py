@@ -36,7 +36,7 @@ def begin_handshake(worker: Worker, conn: Connection, tls: TlsService) -> None:
         abort(worker, conn)
         return
     exact = conn.kernel_sends and tls.plan.kernel_receives
-    conn.handshake = Handshake(tls.context, max_bytes=tls.max_handshake_bytes, exact=exact)
+    conn.handshake = Handshake(tls.context, max_bytes=tls.max_handshake_bytes, exact=exact, now_s=worker.clock_s)
 
 
 def continue_handshake(worker: Worker, conn: Connection) -> None:
@@ -106,6 +106,7 @@ def _finish(worker: Worker, conn: Connection, handshake: Handshake) -> None:
     conn.handshake = None
     # The keys are where they belong now; the connection's record of its handshake has none.
     conn.established = replace(established, tx=None, rx=None)
+    conn.handshake_s = worker.now_s - conn.accepted_s
     conn.kernel_sends = halves.kernel_sends
     conn.receiver, conn.sender = halves.receiver, halves.sender
     logger.debug(
@@ -117,6 +118,8 @@ def _finish(worker: Worker, conn: Connection, handshake: Handshake) -> None:
         established.resumed,
         "kernel" if halves.kernel_sends else "userspace",
     )
+    if established.client is not None:
+        logger.debug("%s: the client is %s", conn.peer, established.client.subject)
     conn.move(State.HEAD)
     worker.handshake_ended(conn)
     worker.deadlines.set(conn, Timeout.HEAD, worker.now_s)

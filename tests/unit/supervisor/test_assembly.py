@@ -18,7 +18,7 @@ from ktlsserve.supervisor.assembly import _wanted_suites, assemble, assemble_tls
 from ktlsserve.tls.suites import SUITES, Cipher, TlsVersion
 from ktlsserve.worker.handover import HandoverPlan
 from tests.support.kernel_tls import BELOW_FLOORS, EVERYTHING, FULL, NONE
-from tests.support.pki import new_authority, write_pair
+from tests.support.pki import TODAY_TOO, new_authority, write_pair
 from tests.support.tls_client import MemoryClient, Wishes, shake_hands
 from tests.support.tls_server import established, new_handshake
 
@@ -244,6 +244,50 @@ def test_a_group_that_this_openssl_lacks_is_a_startup_error(
 ) -> None:
     with pytest.raises(StartupError, match=r"tls\.groups: this OpenSSL doesn't know all of the groups Kyber; upgrade"):
         assemble_tls(Tls(groups=("Kyber",)))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def client_files(tmp_path: Path) -> Tls:
+    root = new_authority("Clients", days=TODAY_TOO)
+    (tmp_path / "ca.pem").write_bytes(root.pem)
+    (tmp_path / "crl.pem").write_bytes(root.revoke())
+    return Tls(client_auth="required", client_ca=tmp_path / "ca.pem", client_crl=tmp_path / "crl.pem", client_depth=2)
+
+
+def test_the_clients_certificates_are_those_of_the_configuration(
+    state: Path, probed: list[KernelTls], client_files: Tls, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert assemble_tls(Tls()).context.policy.clients is None
+    clients = assemble_tls(client_files).context.policy.clients
+    assert clients is not None
+    assert (clients.required, clients.depth, len(clients.crls)) == (True, 2, 1)
+    assert [authority.subject.rfc4514_string() for authority in clients.authorities] == ["CN=Clients"]
+    assert "client_c" not in caplog.text
+    optional = assemble_tls(replace(client_files, client_auth="optional", client_crl="off")).context.policy.clients
+    assert optional is not None
+    assert (optional.required, optional.crls) == (False, ())
+
+
+def test_doubts_about_clients_certificates_are_logged(
+    state: Path, probed: list[KernelTls], client_files: Tls, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "crl.pem").write_bytes(new_authority("Other", days=TODAY_TOO).revoke())
+    assemble_tls(client_files)
+    assert "tls.client_crl: there is no list of CN=Clients: its clients will be refused" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["ca.pem", "crl.pem"])
+def test_what_clients_are_verified_with_must_be_readable(
+    state: Path, probed: list[KernelTls], client_files: Tls, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).unlink()
+    with pytest.raises(CertificateError, match=f"{name}: can't be read: No such file or directory"):
+        assemble_tls(client_files)
+
+
+def test_nobody_is_asked_for_a_certificate_of_nobody(state: Path, probed: list[KernelTls], client_files: Tls) -> None:
+    with pytest.raises(StartupError, match=r"tls\.client_ca doesn't say of whom"):
+        assemble_tls(replace(client_files, client_ca="off"))
 
 
 def test_a_service_is_whole(tmp_path: Path, state: Path, probed: list[KernelTls]) -> None:

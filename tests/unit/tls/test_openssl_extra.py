@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from OpenSSL import SSL
 
-from ktlsserve.tls.openssl_extra import session_reused, set_groups
+from ktlsserve.tls.openssl_extra import session_reused, set_groups, verify_error_text
 from tests.support.tls_client import MemoryClient, Wishes, shake_hands
 from tests.support.tls_server import new_handshake
 
@@ -33,3 +33,8 @@ def test_a_resumption_is_told_from_a_full_handshake() -> None:
     shake_hands(second, handshake)
     assert session_reused(handshake.connection)
     assert session_reused(second.connection)
+
+
+@pytest.mark.parametrize(("error", "text"), [(10, "certificate has expired"), (23, "certificate revoked")])
+def test_reasons_of_refusals_are_openssls(error: int, text: str) -> None:
+    assert verify_error_text(error) == text

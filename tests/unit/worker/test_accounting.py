@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from ktlsserve.config import Http, Log
 from ktlsserve.networks import Networks
 from ktlsserve.observe.access_line import Client
 from ktlsserve.observe.access_log import AccessLog
+from ktlsserve.tls.client_certificates import ClientCertificate
 from ktlsserve.tls.suites import SUITE_BY_OPENSSL_NAME
 from ktlsserve.worker.accounting import describe_client, write_client
 from ktlsserve.worker.connection import Connection
@@ -21,8 +23,10 @@ from tests.support.worker_bench import Bench, server_config
 def connection(peer: str, *, tls: bool = False) -> Connection:
     """Return what of a connection its lines tell."""
     suite = SUITE_BY_OPENSSL_NAME["TLS_AES_128_GCM_SHA256"]
-    established = SimpleNamespace(suite=suite) if tls else None
-    return cast("Connection", SimpleNamespace(peer=peer, established=established))
+    client = ClientCertificate("CN=alice", 0.0)
+    established = SimpleNamespace(suite=suite, resumed=True, client=client) if tls else None
+    values = {"peer": peer, "established": established, "kernel_sends": True, "handshake_s": 0.125}
+    return cast("Connection", SimpleNamespace(**values))
 
 
 @pytest.mark.parametrize(("peer", "address"), [("192.0.2.1:5000", "192.0.2.1"), ("[2001:db8::1]:5000", "2001:db8::1")])
@@ -30,9 +34,12 @@ def test_a_client_is_its_address(peer: str, address: str) -> None:
     assert describe_client(connection(peer)) == Client(address)
 
 
-def test_version_and_cipher_are_told() -> None:
-    described = describe_client(connection("192.0.2.1:5000", tls=True))
-    assert described == Client("192.0.2.1", "TLS 1.3", "TLS_AES_128_GCM_SHA256")
+def test_how_it_is_encrypted_is_told() -> None:
+    conn = connection("192.0.2.1:5000", tls=True)
+    expected = Client("192.0.2.1", "TLS 1.3", "TLS_AES_128_GCM_SHA256", "kernel", True, 0.125, "CN=alice")
+    assert describe_client(conn) == expected
+    conn.kernel_sends, cast("SimpleNamespace", conn.established).client = False, None
+    assert describe_client(conn) == replace(expected, tls_path="userspace", tls_subject=None)
 
 
 def test_each_reply_is_a_line_of_its_request(tmp_path: Path) -> None:
