@@ -16,6 +16,8 @@ import time
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from ktlsserve.networks import IpAddress
+
 _SAFE = bytes(code for code in range(0x20, 0x7F) if code not in b'"\\')
 _ESCAPED = tuple(bytes((code,)) if code in _SAFE else b"\\x%02X" % code for code in range(256))
 # strftime's %b would speak the locale's language.
@@ -80,6 +82,9 @@ class LineFormat(Protocol):
     def write_client(self, client: Client) -> bytes:
         """Return what its lines say of a connection."""
 
+    def rename_client(self, client: bytes, address: IpAddress) -> bytes:
+        """Return what was written of a connection, with another address in its place."""
+
     def write_reply(self, request: RequestFields, status: int, body_bytes: int) -> bytes:
         """Return what its lines say of a reply: its ``status``, and how many bytes of its body were sent."""
 
@@ -106,6 +111,11 @@ class CombinedFormat:
         address = _escape(client.address[:_ADDRESS_CHARACTERS].encode("ascii", "backslashreplace"))
         user = _escape(_subject(client) or b"-").replace(b" ", b"\\x20")
         return b"%b - %b [" % (address, user)
+
+    def rename_client(self, client: bytes, address: IpAddress) -> bytes:
+        """See ``LineFormat``."""
+        _, blank, behind = client.partition(b" ")
+        return str(address).encode("ascii") + blank + behind
 
     def write_reply(self, request: RequestFields, status: int, body_bytes: int) -> bytes:
         """See ``LineFormat``."""
@@ -145,6 +155,11 @@ class JsonFormat:
         address = _json(client.address[:_ADDRESS_CHARACTERS].encode("utf-8", "backslashreplace"))
         facts = json.dumps(tls, separators=(",", ":"))[1:-1].encode()
         return b'"client":%b,%b,"tls_subject":%b,' % (address, facts, _json(_subject(client)))
+
+    def rename_client(self, client: bytes, address: IpAddress) -> bytes:
+        """See ``LineFormat``."""
+        _, between, behind = client.partition(b'","')
+        return b'"client":"' + str(address).encode("ascii") + between + behind
 
     def write_reply(self, request: RequestFields, status: int, body_bytes: int) -> bytes:
         """See ``LineFormat``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ktlsserve.http1.forwarded import forwarded_client
-from ktlsserve.networks import IpAddress, Networks
+from ktlsserve.networks import Networks
 from ktlsserve.observe.access_line import Client
 from ktlsserve.observe.access_log import AccessLog
 from ktlsserve.worker.accepting import address_of
@@ -13,17 +13,23 @@ from ktlsserve.worker.connection import Connection
 def write_client(log: AccessLog, conn: Connection, forwarded_from: Networks | None) -> bytes:
     """Return what the line of the request in ``conn.head`` says of its client.
 
-    It is kept for further lines, except on the connection of a proxy in ``forwarded_from``: that one serves many.
+    It is kept for further lines, except on the connection of a proxy in ``forwarded_from``: that one serves many, so
+    only what is said of itself is kept.
     """
-    if forwarded_from is not None and address_of(conn.peer) in forwarded_from:
-        return log.write_client(describe_client(conn, forwarded_client(conn.head, forwarded_from)))
-    written = conn.logged_client = log.write_client(describe_client(conn))
-    return written
+    own = conn.logged_proxy
+    if own is None:
+        own = log.write_client(describe_client(conn))
+        if forwarded_from is None or address_of(conn.peer) not in forwarded_from:
+            conn.logged_client = own
+            return own
+        conn.logged_proxy = own
+    address = forwarded_client(conn.head, forwarded_from) if forwarded_from is not None else None
+    return own if address is None else log.rename_client(own, address)
 
 
-def describe_client(conn: Connection, forwarded: IpAddress | None = None) -> Client:
-    """Return what lines say of the connection; ``forwarded`` is the address of a client beyond the peer."""
-    address = conn.peer.rpartition(":")[0].strip("[]") if forwarded is None else str(forwarded)
+def describe_client(conn: Connection) -> Client:
+    """Return what lines say of the connection, which stays the same from its first reply on."""
+    address = conn.peer.rpartition(":")[0].strip("[]")
     established = conn.established
     if established is None:
         return Client(address)

@@ -65,6 +65,7 @@ class Connection:
         "interest",
         "kernel_sends",
         "logged_client",
+        "logged_proxy",
         "outbox",
         "peer",
         "proxy_header",
@@ -112,6 +113,7 @@ class Connection:
         self.head = b""
         self.request_s = 0.0
         self.logged_client: bytes | None = None
+        self.logged_proxy: bytes | None = None
         # Closing: what was unsent at the last look, and how many looks there were.
         self.unsent_bytes = -1
         self.flush_checks = 0

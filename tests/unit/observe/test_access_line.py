@@ -5,6 +5,8 @@ import re
 import select
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 
@@ -79,6 +81,15 @@ class TestRequestFields:
 def test_what_needs_no_escape(code: int) -> None:
     assert access_line._is_plain(bytes((code,))) == (code in access_line._SAFE)
     assert access_line._is_plain(b"a" + bytes((code,)) + b"z") == (code in access_line._SAFE)
+
+
+@pytest.mark.parametrize("made", [CombinedFormat(), JsonFormat()], ids=["combined", "json"])
+@pytest.mark.parametrize("address", ["203.0.113.9", "2001:db8::9"])
+@pytest.mark.parametrize("own", ["192.0.2.7", "2001:db8::7", 'ü","x":"\n', ""])
+def test_a_client_is_renamed(made: LineFormat, own: str, address: str) -> None:
+    client = Client(own, "TLS 1.3", tls_path="kernel", tls_subject='CN="a, b",O=c')
+    renamed = made.rename_client(made.write_client(client), ip_address(address))
+    assert renamed == made.write_client(replace(client, address=address))
 
 
 class TestCombined:

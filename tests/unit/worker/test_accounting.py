@@ -26,6 +26,7 @@ def connection(peer: str, *, tls: bool = False) -> Connection:
     client = ClientCertificate("CN=alice", 0.0)
     established = SimpleNamespace(suite=suite, resumed=True, client=client) if tls else None
     values = {"peer": peer, "established": established, "kernel_sends": True, "handshake_s": 0.125}
+    values |= {"logged_client": None, "logged_proxy": None}
     return cast("Connection", SimpleNamespace(**values))
 
 
@@ -116,11 +117,16 @@ def test_nobody_else_is_believed(tmp_path: Path) -> None:
 
 def test_what_is_said_of_a_connection_is_kept(tmp_path: Path) -> None:
     made = AccessLog(str(tmp_path / "access.log"), as_json=True)
-    conn = cast("Connection", SimpleNamespace(peer="192.0.2.1:5000", established=None, head=HEADS[0]))
-    written = write_client(made, conn, None)
-    assert conn.logged_client == written
-    proxy = cast("Connection", SimpleNamespace(peer="198.51.100.1:5", established=None, head=HEADS[0]))
-    proxy.logged_client = None
-    assert b'"203.0.113.9"' in write_client(made, proxy, Networks([ip_network("198.51.100.0/24")]))
+    proxies = Networks([ip_network("198.51.100.0/24")])
+    conn, proxy = connection("192.0.2.1:5000"), connection("198.51.100.1:5", tls=True)
+    conn.head = proxy.head = HEADS[0]
+    assert write_client(made, conn, proxies) == conn.logged_client
+    assert conn.logged_proxy is None
+    assert json.loads(b"{%b}" % write_client(made, proxy, proxies)[:-1])["client"] == "203.0.113.9"
     assert proxy.logged_client is None
+    # Of the proxy itself: not asked for again.
+    proxy.peer = "192.0.2.1:5000"
+    proxy.head = HEADS[3]
+    told = json.loads(b"{%b}" % write_client(made, proxy, proxies)[:-1])
+    assert (told["client"], told["tls_subject"]) == ("198.51.100.1", "CN=alice")
     made.close()
