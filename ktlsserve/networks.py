@@ -24,12 +24,6 @@ class Networks:
         address = unmapped(address)
         return any(address in network for network in self._networks)
 
-    def __bool__(self) -> bool:
-        return bool(self._networks)
-
-
-NOWHERE = Networks(())
-
 
 def unmapped(address: IpAddress) -> IpAddress:
     """Return the IPv4 address that an IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2) stands for, or the same.

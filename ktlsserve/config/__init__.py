@@ -90,9 +90,9 @@ class Server:
         default=(),
         metadata=setting(
             ListOf(NetworkRange(), least=0),
-            "Networks of load balancers, such as 192.0.2.0/24. A connection from there must begin with a PROXY header "
-            "of version 1 or 2, which names the client; one from anywhere else is refused. None: who is believed can "
-            "claim to be anybody.",
+            "Networks of load balancers, such as 192.0.2.0/24. A connection from there, to any "
+            "listener, must begin with a PROXY header of version 1 or 2, which names the client; a header from "
+            "anywhere else is refused. None: who is believed can claim to be anybody.",
         ),
     )
     workers: int | Literal["auto"] = field(

@@ -12,7 +12,7 @@ from ktlsserve.config import Config, Tls
 from ktlsserve.errors import KernelTlsMissing, StartupError
 from ktlsserve.http1.request import HeadLimits
 from ktlsserve.kernel.probe import KernelTls, probe_kernel_tls
-from ktlsserve.networks import Networks
+from ktlsserve.networks import Network, Networks
 from ktlsserve.observe.access_log import AccessLog
 from ktlsserve.supervisor.listeners import Listener
 from ktlsserve.supervisor.site_assembly import assemble_redirect, assemble_sites, open_roots
@@ -54,8 +54,8 @@ def assemble(config: Config, listeners: tuple[Listener, ...]) -> Service:
             roots=tuple(roots.values()),
             redirect_listeners=tuple(listener.sock for listener in redirecting),
             redirect=assemble_redirect(config, roots, sites, serving) if redirecting else None,
-            proxy_sources=Networks(config.server.proxy_protocol),
-            forwarded_from=Networks(config.http.forwarded_from) if config.http.forwarded_from else None,
+            proxy_sources=_networks(config.server.proxy_protocol),
+            forwarded_from=_networks(config.http.forwarded_from),
         )
     except BaseException:
         for root in roots.values():
@@ -183,6 +183,11 @@ def _clients(tls: Tls) -> ClientPolicy | None:
     for warning in clients.warnings(datetime.now(UTC)):
         logger.warning("%s", warning)
     return clients
+
+
+def _networks(ranges: tuple[Network, ...]) -> Networks | None:
+    """Return None for no networks, so that whoever asks for each connection or line can do without asking."""
+    return Networks(ranges) if ranges else None
 
 
 def _access_log(config: Config) -> AccessLog | None:

@@ -202,7 +202,7 @@ class Worker:
         tls = None if redirects else self.service.tls
         front = self._redirect_front if redirects else self._front
         sources = self.service.proxy_sources
-        proxied = bool(sources) and address_of(peer) in sources
+        proxied = sources is not None and address_of(peer) in sources
         first = State.PROXY_HEADER if proxied else State.HANDSHAKE if tls else State.HEAD
         conn = Connection(sock, peer, first, self.now_s, front)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
@@ -145,3 +146,18 @@ def test_a_proxy_behind_the_balancer_is_believed_about_its_clients(server: Serve
     for name in ("2001:db8::1", "192.0.2.1"):
         lines = [line["client"] for line in logged(server) if f" {path}-{name} " in str(line["request"])]
         assert lines == [name, name]
+
+
+def test_a_listener_that_redirects_wants_headers_too(tmp_path: Path, tree: Path) -> None:
+    settings = {"server.proxy_protocol": ["127.0.0.0/8"], "redirect.listen": ["127.0.0.2:0"]}
+    with Server(tmp_path / "server", tree, tls="userspace", settings=settings) as server:
+        port = wait_until(lambda: re.search(r"http://127\.0\.0\.2:(\d+) ", server.output()), "the redirect's listener")[
+            1
+        ]
+        with Wire(("127.0.0.2", int(port))) as wire:
+            wire.send(HEADERS["version 2"])
+            assert wire.get("/hello.txt").status == 308
+        with Wire(("127.0.0.2", int(port))) as wire:
+            wire.send(request("/hello.txt"))
+            assert wire.read_to_end() == b""
+            assert wire.end is End.RESET

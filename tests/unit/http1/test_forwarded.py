@@ -5,7 +5,7 @@ from ipaddress import ip_network
 import pytest
 
 from ktlsserve.http1.forwarded import forwarded_client
-from ktlsserve.networks import NOWHERE, Networks
+from ktlsserve.networks import Networks
 
 TRUSTED = Networks(map(ip_network, ("10.0.0.0/8", "fd00::/8")))
 
@@ -86,4 +86,4 @@ def test_a_field_full_of_proxies_is_not_looked_through_to_its_end() -> None:
 
 
 def test_without_further_proxies_the_last_address_holds() -> None:
-    assert str(forwarded_client(head("X-Forwarded-For: 192.0.2.1, 10.0.0.1"), NOWHERE)) == "10.0.0.1"
+    assert str(forwarded_client(head("X-Forwarded-For: 192.0.2.1, 10.0.0.1"), Networks(()))) == "10.0.0.1"

@@ -302,6 +302,7 @@ def test_a_service_is_whole(tmp_path: Path, state: Path, probed: list[KernelTls]
         assert service.tls is not None
         assert (service.sites.default.index_names, service.sites.default.server) == ((b"home.html",), b"me")
         assert (service.head_limits.head_bytes, service.drain_s) == (9000, 3.0)
+        assert service.proxy_sources is not None
         assert ip_address("192.0.2.1") in service.proxy_sources
         assert ip_address("127.0.0.1") not in service.proxy_sources
         assert service.forwarded_from is not None
@@ -315,8 +316,8 @@ def test_a_service_is_whole(tmp_path: Path, state: Path, probed: list[KernelTls]
 def test_plain_http_needs_no_certificate(tmp_path: Path, state: Path) -> None:
     service = assemble(Config(server=Server(root=tmp_path), tls=Tls(mode="off")), ())
     service.close()
-    assert (service.tls, service.access_log, service.forwarded_from) == (None, None, None)
-    assert not service.proxy_sources
+    assert (service.tls, service.access_log) == (None, None)
+    assert (service.proxy_sources, service.forwarded_from) == (None, None)
     assert not state.exists()
 
 
