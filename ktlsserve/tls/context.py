@@ -80,9 +80,10 @@ class ServerContext:
             self._contexts[index.default].set_tlsext_servername_callback(self._choose_certificate)
 
     def new_connection(self) -> SSL.Connection:
-        """Return a server-side connection over memory BIOs, with CapturedSecrets as its app data."""
+        """Return a server-side connection over memory BIOs, its app data CapturedSecrets where wanted."""
         connection = SSL.Connection(self._contexts[self._index.default], None)
-        connection.set_app_data(CapturedSecrets())
+        if self.policy.capture_secrets or self.policy.clients is not None:
+            connection.set_app_data(CapturedSecrets())
         connection.set_accept_state()
         return connection
 
@@ -154,6 +155,8 @@ def _select_protocol(_connection: SSL.Connection, offered: list[bytes]) -> bytes
 
 
 def _capture_secret(connection: SSL.Connection, line: bytes) -> None:
+    if not line.startswith((_CLIENT_SECRET, _SERVER_SECRET)):
+        return
     secrets: CapturedSecrets = connection.get_app_data()
     try:
         label, _client_random, secret = line.split(b" ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -86,7 +87,7 @@ class Connection:
         self.peer = peer
         self.state = state
         self.accepted_s = now_s
-        self.interest = 0
+        self.interest = select.EPOLLIN
         # What comes before the client's first byte.
         self.balancer = ""
         self.proxy_header: HeaderReader | None = None

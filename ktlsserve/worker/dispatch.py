@@ -6,7 +6,7 @@ import logging
 import select
 from typing import TYPE_CHECKING
 
-from ktlsserve.worker import closing, handshaking, proxying, requests, sending
+from ktlsserve.worker import closing, proxying, requests, sending
 from ktlsserve.worker.connection import Connection, Timeout
 from ktlsserve.worker.states import State
 
@@ -30,7 +30,7 @@ def on_event(worker: Worker, conn: Connection, events: int) -> None:
         if events & _WRITABLE and conn.state is State.SENDING:
             requests.continue_sending(worker, conn)
     elif state is State.HANDSHAKE:
-        handshaking.continue_handshake(worker, conn)
+        worker.handshake_waits(conn)
     elif state in (State.FLUSHING, State.NOTIFIED):
         if events & (select.EPOLLERR | select.EPOLLHUP):
             closing.abort(worker, conn)

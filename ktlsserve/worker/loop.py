@@ -15,6 +15,7 @@ import socket
 import time
 from collections.abc import Callable
 from enum import IntEnum, auto
+from itertools import islice
 
 from ktlsserve.files.cache import FileCache
 from ktlsserve.files.root import Root
@@ -37,6 +38,8 @@ from ktlsserve.worker.verifier import Verifier
 logger = logging.getLogger(__name__)
 
 _EVENTS_A_TURN = 256
+# A step of a handshake takes as long as tens of requests: so many, after all that others have to do in a turn.
+_HANDSHAKES_A_TURN = 8
 _FAST_CHECK_S = 0.001
 _SLOW_CHECK_S = 0.02
 # The longest that a line of the access log waits for company.
@@ -79,6 +82,8 @@ class Worker:
         self._checks: Deadlines[Connection, Check] = Deadlines({Check.SOON: _FAST_CHECK_S, Check.SLOW: _SLOW_CHECK_S})
         self._connections: dict[int, Connection] = {}
         self._later: list[tuple[Connection, State, Action]] = []
+        # Those that have something to do, the one that has waited longest first.
+        self._handshakes: dict[Connection, None] = {}
         self._control = control
         self._drain_until_s = math.inf
         self._flush_log_at_s = math.inf
@@ -115,6 +120,7 @@ class Worker:
             self._begin_turn(noticed=self._notices_event in ready)
             for fd, events in ready:
                 self._handle(fd, events)
+            self._run_handshakes()
             self._run_later()
             self._run_timers()
         self.verifier.close()
@@ -134,6 +140,10 @@ class Worker:
     def later(self, conn: Connection, action: Action) -> None:
         """Run ``action`` after others had their turn, unless the connection has moved to another state by then."""
         self._later.append((conn, conn.state, action))
+
+    def handshake_waits(self, conn: Connection) -> None:
+        """Go on with a handshake after others had their turn, in this turn or in a later one."""
+        self._handshakes[conn] = None
 
     def check_again(self, conn: Connection, *, soon: bool) -> None:
         """Look again whether a closing connection's bytes have left."""
@@ -189,8 +199,9 @@ class Worker:
         if conn is not None:
             self._guard(conn, on_event, events)
         elif self._acceptor.owns(fd):
-            for sock, peer in self._acceptor.accept(fd, self.now_s):
-                self._begin(sock, peer, redirects=fd in self._redirect_fds)
+            accepted = self._acceptor.accept(fd, self.now_s)
+            if accepted is not None:
+                self._begin(*accepted, redirects=fd in self._redirect_fds)
         elif fd == self._control.fileno():
             self._obey()
         elif fd == self.verifier.fileno():
@@ -206,7 +217,7 @@ class Worker:
         first = State.PROXY_HEADER if proxied else State.HANDSHAKE if tls else State.HEAD
         conn = Connection(sock, peer, first, self.now_s, front)
         try:
-            self._epoll.register(conn.fd, 0)
+            self._epoll.register(conn.fd, conn.interest)
         except OSError as error:
             # The kernel's memory, or this user's watches (fs.epoll.max_user_watches), are used up.
             logger.warning("%s: connection refused: epoll: %s", peer, error.strerror)
@@ -236,6 +247,14 @@ class Worker:
             if conn.state is not State.CLOSED:
                 closing.abort(self, conn)
 
+    def _run_handshakes(self) -> None:
+        """Go on with those that have waited longest; epoll tells of the others again, which changes nothing."""
+        if self._handshakes:
+            for conn in list(islice(self._handshakes, _HANDSHAKES_A_TURN)):
+                del self._handshakes[conn]
+                if conn.state is State.HANDSHAKE:
+                    self._guard(conn, handshaking.continue_handshake)
+
     def _run_later(self) -> None:
         postponed, self._later = self._later, []
         for conn, state, action in postponed:
@@ -258,7 +277,7 @@ class Worker:
 
     def _wait_s(self) -> float:
         """Return how long poll may sleep; -1 is for ever."""
-        if self._later:
+        if self._later or self._handshakes:
             return 0
         moment_s = min(
             self.deadlines.soonest_s,

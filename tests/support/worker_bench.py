@@ -95,12 +95,14 @@ class Bench:
     def turn(self, patience_s: float = 0.0) -> bool:
         """Have one turn of the loop; return whether there was anything to do."""
         worker = self.worker
-        ready = worker._epoll.poll(0 if worker._later else patience_s, 256)
-        busy = bool(ready or worker._later)
+        waiting = worker._later or worker._handshakes
+        ready = worker._epoll.poll(0 if waiting else patience_s, 256)
+        busy = bool(ready or waiting)
         worker._begin_turn(noticed=worker._notices_event in ready)
         self._move_clock(self._ahead_s)
         for fd, events in ready:
             worker._handle(fd, events)
+        worker._run_handshakes()
         worker._run_later()
         worker._run_timers()
         return busy
