@@ -20,6 +20,7 @@ from ktlsserve.config.checks import (
     ListenAddress,
     ListOf,
     LogTarget,
+    NetworkRange,
     Problem,
     Seconds,
     WholeNumber,
@@ -31,6 +32,7 @@ from ktlsserve.config.rules import Auth, Rule
 from ktlsserve.config.sites import INDEX, Redirect, Site, SiteDefaults
 from ktlsserve.config.table import Table, setting
 from ktlsserve.config.tls import CertificateFiles, Tls, TlsMode
+from ktlsserve.networks import Network
 
 __all__ = [
     "AccessFormat",
@@ -84,6 +86,15 @@ class Server:
             "nothing is published before somebody says so; 8443 needs no privilege.",
         ),
     )
+    proxy_protocol: tuple[Network, ...] = field(
+        default=(),
+        metadata=setting(
+            ListOf(NetworkRange(), least=0),
+            "Networks of load balancers, such as 192.0.2.0/24. A connection from there, to any "
+            "listener, must begin with a PROXY header of version 1 or 2, which names the client; a header from "
+            "anywhere else is refused. None: who is believed can claim to be anybody.",
+        ),
+    )
     workers: int | Literal["auto"] = field(
         default="auto",
         metadata=setting(
@@ -117,8 +128,8 @@ class Timeouts:
         default=10.0,
         metadata=setting(
             Seconds(HOUR_S),
-            "From accept to the end of the TLS handshake: several round trips of the slowest network, and short enough "
-            "that idle connections don't fill the places for handshakes.",
+            "From accept to the end of the TLS handshake, with a PROXY header before it: several round trips of the "
+            "slowest network, and short enough that idle connections don't fill the places for handshakes.",
         ),
     )
     head_s: float = field(

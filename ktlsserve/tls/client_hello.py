@@ -9,7 +9,8 @@ from __future__ import annotations
 from ktlsserve.tls.records import HANDSHAKE, HEADER_BYTES
 
 _CLIENT_HELLO = 1
-_MAX_FRAGMENT_LENGTH = 1
+# Type 1 and length 1: whatever else it were, it would be refused.
+_MAX_FRAGMENT_LENGTH = bytes.fromhex("00010001")
 # legacy_version and random.
 _FIXED_BYTES = 2 + 32
 
@@ -50,13 +51,15 @@ class HelloReader:
         if message[0] != _CLIENT_HELLO:
             self.wants_small_records = False
         elif len(message) >= end:
-            self.wants_small_records = _MAX_FRAGMENT_LENGTH in _extension_types(message[4:end])
+            # The list is walked only where these bytes are, which may belong to anything.
+            hello = message[4:end]
+            self.wants_small_records = _MAX_FRAGMENT_LENGTH in hello and _MAX_FRAGMENT_LENGTH in _extensions(hello)
         if self.wants_small_records is not None:
             self._stream = self._message = b""
 
 
-def _extension_types(hello: bytes) -> set[int]:
-    """Return the types of the extensions, as far as the message is well-formed."""
+def _extensions(hello: bytes) -> set[bytes]:
+    """Return types and lengths of the extensions, four bytes each, as far as the message is well-formed."""
     at = _FIXED_BYTES
     at += 1 + int.from_bytes(hello[at : at + 1], "big")  # legacy_session_id
     at += 2 + int.from_bytes(hello[at : at + 2], "big")  # cipher_suites
@@ -64,6 +67,6 @@ def _extension_types(hello: bytes) -> set[int]:
     at += 2
     found = set()
     while at + 4 <= len(hello):
-        found.add(int.from_bytes(hello[at : at + 2], "big"))
+        found.add(hello[at : at + 4])
         at += 4 + int.from_bytes(hello[at + 2 : at + 4], "big")
     return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import struct
+from functools import lru_cache
 from hashlib import new as new_hash
 
 from ktlsserve.tls.crypto_info import TrafficKeys
@@ -21,8 +22,7 @@ def hkdf_expand_label(secret: bytes, label: bytes, context: bytes, length: int, 
 
     ``label`` is without the prefix ``"tls13 "``; ``hash_name`` is hashlib's.
     """
-    full_label = b"tls13 " + label
-    info = struct.pack("!HB", length, len(full_label)) + full_label + bytes((len(context),)) + context
+    info = _hkdf_label(label, context, length)
     # HKDF-Expand (RFC 5869 section 2.3): T(i) = HMAC(secret, T(i-1) | info | i).
     block = hmac.digest(secret, info + b"\x01", hash_name)
     output = block
@@ -32,6 +32,13 @@ def hkdf_expand_label(secret: bytes, label: bytes, context: bytes, length: int, 
         output += block
         counter += 1
     return output[:length]
+
+
+@lru_cache(maxsize=16)
+def _hkdf_label(label: bytes, context: bytes, length: int) -> bytes:
+    """Return the HkdfLabel structure: the same few for every connection."""
+    full_label = b"tls13 " + label
+    return struct.pack("!HB", length, len(full_label)) + full_label + bytes((len(context),)) + context
 
 
 def tls13_traffic_keys(suite: Suite, traffic_secret: bytes) -> TrafficKeys:

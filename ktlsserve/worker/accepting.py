@@ -12,8 +12,9 @@ import logging
 import math
 import select
 import socket
-from collections.abc import Iterator
+from ipaddress import ip_address
 
+from ktlsserve.networks import IpAddress
 from ktlsserve.worker.connection import Connection
 from ktlsserve.worker.service import Service
 
@@ -21,8 +22,6 @@ logger = logging.getLogger(__name__)
 
 # select.EPOLLEXCLUSIVE, which this platform always has: CPython defines it on Linux.
 _LISTEN_EVENTS = select.EPOLLIN | select.EPOLLEXCLUSIVE
-# So that a burst spreads over the workers, and that those connected already are served meanwhile.
-_ACCEPTS_A_TURN = 16
 # Out of descriptors or memory: trying again at once would only spin.
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _PAUSE_S = 0.5
@@ -33,6 +32,8 @@ class Acceptor:
 
     def __init__(self, service: Service, epoll: select.epoll) -> None:
         self._listeners = {listener.fileno(): listener for listener in service.listeners}
+        # Family, type and protocol, as plain numbers.
+        self._kinds = {fd: (int(sock.family), int(sock.type), sock.proto) for fd, sock in self._listeners.items()}
         self._epoll = epoll
         self._most_connections = service.limits.connections
         self._most_handshakes = service.tls.handshakes_in_progress if service.tls else service.limits.connections
@@ -44,30 +45,35 @@ class Acceptor:
         self._update()
 
     def owns(self, fd: int) -> bool:
-        """Tell whether ``fd`` is a listener's."""
+        """Tell whether ``fd`` is that of a listener."""
         return fd in self._listeners
 
-    def accept(self, fd: int, now_s: float) -> Iterator[tuple[socket.socket, str]]:
-        """Yield (non-blocking socket, peer's address) of connections that wait on a listener."""
-        listener = self._listeners[fd]
-        for _ in range(_ACCEPTS_A_TURN):
-            if not self._open:
-                return
-            try:
-                sock, address = listener.accept()
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno in _EXHAUSTED:
-                    logger.warning("accepting pauses for %s s: %s", _PAUSE_S, error.strerror)
-                    self.paused_until_s = now_s + _PAUSE_S
-                    self._update()
-                    return
+    def accept(self, fd: int, now_s: float) -> tuple[socket.socket, str] | None:
+        """Return (non-blocking socket, peer's address) of a connection that waits on a listener, if one does.
+
+        One for each event: so a burst spreads over the workers, those connected already are served meanwhile, and where
+        connections come one at a time none is looked for in vain. Of others that wait epoll tells again.
+        """
+        if not self._open:
+            # An event from before the worker became full.
+            return None
+        try:
+            # What socket.accept calls; it then makes Enum members of family and kind, which takes longer than that.
+            accepted, address = self._listeners[fd]._accept()  # type: ignore[attr-defined]  # noqa: SLF001
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            if error.errno in _EXHAUSTED:
+                logger.warning("accepting pauses for %s s: %s", _PAUSE_S, error.strerror)
+                self.paused_until_s = now_s + _PAUSE_S
+                self._update()
+            else:
                 # The connection was aborted before it was accepted, or its network failed (accept(2)).
                 logger.debug("accept: %s", error)
-                continue
-            sock.setblocking(False)
-            yield sock, format_peer(address)
+            return None
+        sock = socket.socket(*self._kinds[fd], fileno=accepted)
+        sock.setblocking(False)
+        return sock, format_peer(address)
 
     def connection_begun(self, conn: Connection, *, handshake: bool) -> None:
         """Count a connection that was accepted."""
@@ -123,3 +129,8 @@ def format_peer(address: tuple[object, ...]) -> str:
     """Return a socket address as people write it: an IPv6 address in brackets."""
     host, port = address[0], address[1]
     return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
+
+
+def address_of(peer: str) -> IpAddress:
+    """Return the IP address in what ``format_peer`` wrote."""
+    return ip_address(peer.rpartition(":")[0].strip("[]"))

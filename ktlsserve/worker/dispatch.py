@@ -6,7 +6,7 @@ import logging
 import select
 from typing import TYPE_CHECKING
 
-from ktlsserve.worker import closing, handshaking, requests, sending
+from ktlsserve.worker import closing, proxying, requests, sending
 from ktlsserve.worker.connection import Connection, Timeout
 from ktlsserve.worker.states import State
 
@@ -28,12 +28,14 @@ def on_event(worker: Worker, conn: Connection, events: int) -> None:
     elif state in (State.SENDING, State.READING):
         _during_reply(worker, conn, events)
     elif state is State.HANDSHAKE:
-        handshaking.continue_handshake(worker, conn)
+        worker.handshake_waits(conn)
     elif state in (State.FLUSHING, State.NOTIFIED):
         if events & _BROKEN:
             closing.abort(worker, conn)
         else:
             closing.check_flushed(worker, conn)
+    elif state is State.PROXY_HEADER:
+        proxying.continue_proxy_header(worker, conn)
     elif state is State.LINGERING:
         closing.discard_input(worker, conn)
 

@@ -122,5 +122,5 @@ def _receiver(sock: socket.socket, handshake: Handshake, keys: KernelKeys, plan:
 
 def _in_userspace(sock: socket.socket, handshake: Handshake, plan: HandoverPlan) -> Halves:
     sender = OpensslSender(sock, handshake.connection)
-    receiver = OpensslReceiver(sock, handshake.connection, sender.emit, plan.max_key_updates)
+    receiver = OpensslReceiver(sock, handshake.connection, sender.flush, plan.max_key_updates)
     return Halves(receiver, sender, kernel_sends=False)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ktlsserve.errors import HandoverError, HandshakeError
-from ktlsserve.tls.handshake import Handshake
+from ktlsserve.tls.handshake import Established, Handshake
 from ktlsserve.worker.closing import abort, linger
 from ktlsserve.worker.connection import Connection, Timeout
 from ktlsserve.worker.handover import hand_over, prepare
@@ -27,7 +27,6 @@ _READS_A_TURN = 64
 
 def begin_handshake(worker: Worker, conn: Connection, tls: TlsService) -> None:
     """Start a connection that was just accepted."""
-    worker.watch(conn, select.EPOLLIN)
     worker.deadlines.set(conn, Timeout.HANDSHAKE, worker.now_s)
     try:
         conn.kernel_sends = prepare(conn.sock, tls.plan)
@@ -36,7 +35,7 @@ def begin_handshake(worker: Worker, conn: Connection, tls: TlsService) -> None:
         abort(worker, conn)
         return
     exact = conn.kernel_sends and tls.plan.kernel_receives
-    conn.handshake = Handshake(tls.context, max_bytes=tls.max_handshake_bytes, exact=exact)
+    conn.handshake = Handshake(tls.context, max_bytes=tls.max_handshake_bytes, exact=exact, now_s=worker.clock_s)
 
 
 def continue_handshake(worker: Worker, conn: Connection) -> None:
@@ -45,22 +44,12 @@ def continue_handshake(worker: Worker, conn: Connection) -> None:
     if handshake is None:
         raise RuntimeError("a connection in its handshake has lost it")
     try:
-        for _ in range(_READS_A_TURN):
-            # Nothing is read, and no key installed, while handshake bytes wait to leave.
-            if not _send_output(worker, conn):
-                return
-            if handshake.established is not None:
-                _finish(worker, conn, handshake)
-                return
-            data = conn.sock.recv(handshake.wanted)
-            if not data:
-                logger.debug("%s: left during the handshake", conn.peer)
-                abort(worker, conn)
-                return
-            handshake.receive_data(data)
-            conn.handshake_output = handshake.data_to_send()
-        # What the last read produced would wait for an event that the client has no reason to cause.
-        worker.later(conn, continue_handshake)
+        # Nothing is read, and no key installed, while handshake bytes wait to leave.
+        going_on, reads = _send_output(worker, conn), 0
+        while going_on and handshake.established is None and reads < _READS_A_TURN:
+            going_on, reads = _step(worker, conn, handshake), reads + 1
+        if going_on and handshake.established is not None:
+            _finish(worker, conn, handshake)
     except BlockingIOError:
         return
     except HandshakeError as error:
@@ -71,6 +60,25 @@ def continue_handshake(worker: Worker, conn: Connection) -> None:
     except OSError as error:
         logger.debug("%s: handshake failed: %s", conn.peer, error)
         abort(worker, conn)
+
+
+def _step(worker: Worker, conn: Connection, handshake: Handshake) -> bool:
+    """Read once and answer; return whether to go on at once.
+
+    After an answer the client has to say something, and after a read that found less than wanted it has to send the
+    rest: epoll tells of either, and looking for it sooner is mostly in vain.
+    """
+    wanted = handshake.wanted
+    data = conn.sock.recv(wanted)
+    if not data:
+        logger.debug("%s: left during the handshake", conn.peer)
+        abort(worker, conn)
+        return False
+    handshake.receive_data(data)
+    answer = conn.handshake_output = handshake.data_to_send()
+    if not _send_output(worker, conn):
+        return False
+    return handshake.established is not None or (not answer and len(data) == wanted)
 
 
 def _send_output(worker: Worker, conn: Connection) -> bool:
@@ -105,18 +113,12 @@ def _finish(worker: Worker, conn: Connection, handshake: Handshake) -> None:
         return
     conn.handshake = None
     # The keys are where they belong now; the connection's record of its handshake has none.
-    conn.established = replace(established, tx=None, rx=None)
+    conn.established = established if established.tx is None else replace(established, tx=None, rx=None)
+    conn.handshake_s = worker.now_s - conn.accepted_s
     conn.kernel_sends = halves.kernel_sends
     conn.receiver, conn.sender = halves.receiver, halves.sender
-    logger.debug(
-        "%s: %s %s %s resumed=%s tls=%s",
-        conn.peer,
-        established.suite.version.label,
-        established.suite.openssl_name,
-        established.group,
-        established.resumed,
-        "kernel" if halves.kernel_sends else "userspace",
-    )
+    if logger.isEnabledFor(logging.DEBUG):
+        _log(conn, established)
     conn.move(State.HEAD)
     worker.handshake_ended(conn)
     worker.deadlines.set(conn, Timeout.HEAD, worker.now_s)
@@ -124,3 +126,17 @@ def _finish(worker: Worker, conn: Connection, handshake: Handshake) -> None:
         # A request may have come with the client's Finished, later than this turn began, and after a file was changed.
         worker.files.take_notices()
         receive_held(worker, conn)
+
+
+def _log(conn: Connection, established: Established) -> None:
+    logger.debug(
+        "%s: %s %s %s resumed=%s tls=%s",
+        conn.peer,
+        established.suite.version.label,
+        established.suite.openssl_name,
+        established.group,
+        established.resumed,
+        "kernel" if conn.kernel_sends else "userspace",
+    )
+    if established.client is not None:
+        logger.debug("%s: the client is %s", conn.peer, established.client.subject)

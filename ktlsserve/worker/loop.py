@@ -15,6 +15,7 @@ import socket
 import time
 from collections.abc import Callable
 from enum import IntEnum, auto
+from itertools import islice
 
 from ktlsserve.files.cache import FileCache
 from ktlsserve.files.root import Root
@@ -22,9 +23,9 @@ from ktlsserve.http1.answer import Site
 from ktlsserve.http1.reply import Reply
 from ktlsserve.http1.request import Request
 from ktlsserve.kernel.inotify import ChangeNotices
-from ktlsserve.worker import closing, handshaking, requests
-from ktlsserve.worker.accepting import Acceptor
-from ktlsserve.worker.accounting import describe_client
+from ktlsserve.worker import closing, handshaking, proxying, requests
+from ktlsserve.worker.accepting import Acceptor, address_of
+from ktlsserve.worker.accounting import write_client
 from ktlsserve.worker.connection import Connection, Front, Timeout
 from ktlsserve.worker.dispatch import on_event, on_timeout
 from ktlsserve.worker.hashing import ETAG_WAIT_S, Hashing
@@ -40,6 +41,8 @@ from ktlsserve.worker.verifier import Verifier
 logger = logging.getLogger(__name__)
 
 _EVENTS_A_TURN = 256
+# A step of a handshake takes as long as tens of requests: so many, after all that others have to do in a turn.
+_HANDSHAKES_A_TURN = 8
 _FAST_CHECK_S = 0.001
 _SLOW_CHECK_S = 0.02
 # The longest that a line of the access log waits for company.
@@ -82,6 +85,8 @@ class Worker:
         self._checks: Deadlines[Connection, Check] = Deadlines({Check.SOON: _FAST_CHECK_S, Check.SLOW: _SLOW_CHECK_S})
         self._connections: dict[int, Connection] = {}
         self._later: list[tuple[Connection, State, Action]] = []
+        # Those that have something to do, the one that has waited longest first.
+        self._handshakes: dict[Connection, None] = {}
         self._control = control
         self._drain_until_s = math.inf
         self._flush_log_at_s = math.inf
@@ -122,6 +127,7 @@ class Worker:
             ready = self._epoll.poll(self._wait_s(), _EVENTS_A_TURN)
             self._begin_turn(noticed=self._notices_event in ready)
             self.turn.handle(ready, self.now_s)
+            self._run_handshakes()
             self._run_later()
             self._run_timers()
         self.verifier.close()
@@ -143,6 +149,10 @@ class Worker:
         """Run ``action`` after others had their turn, unless the connection has moved to another state by then."""
         self._later.append((conn, conn.state, action))
 
+    def handshake_waits(self, conn: Connection) -> None:
+        """Go on with a handshake after others had their turn, in this turn or in a later one."""
+        self._handshakes[conn] = None
+
     def check_again(self, conn: Connection, *, soon: bool) -> None:
         """Look again whether a closing connection's bytes have left."""
         self._checks.set(conn, Check.SOON if soon else Check.SLOW, self.now_s)
@@ -158,7 +168,7 @@ class Worker:
             return
         client, head = conn.logged_client, conn.head
         if client is None:
-            client = conn.logged_client = log.write_client(describe_client(conn))
+            client = write_client(log, conn, self.service.forwarded_from)
         # A reply to what was no request (a bad head, one that didn't come) has no request line, as nginx writes it.
         log.write(client, head, status, body_bytes, self.when_s, self.now_s - conn.request_s if head else 0.0)
         conn.head = b""
@@ -200,8 +210,9 @@ class Worker:
         if conn is not None:
             self._guard(conn, on_event, events)
         elif self._acceptor.owns(fd):
-            for sock, peer in self._acceptor.accept(fd, self.now_s):
-                self._begin(sock, peer, redirects=fd in self._redirect_fds)
+            accepted = self._acceptor.accept(fd, self.now_s)
+            if accepted is not None:
+                self._begin(*accepted, redirects=fd in self._redirect_fds)
         elif fd == self._control.fileno():
             self._obey()
         elif fd == self.verifier.fileno():
@@ -215,9 +226,12 @@ class Worker:
     def _begin(self, sock: socket.socket, peer: str, *, redirects: bool) -> None:
         tls = None if redirects else self.service.tls
         front = self._redirect_front if redirects else self._front
-        conn = Connection(sock, peer, State.HANDSHAKE if tls else State.HEAD, self.now_s, front)
+        sources = self.service.proxy_sources
+        proxied = sources is not None and address_of(peer) in sources
+        first = State.PROXY_HEADER if proxied else State.HANDSHAKE if tls else State.HEAD
+        conn = Connection(sock, peer, first, self.now_s, front)
         try:
-            self._epoll.register(conn.fd, 0)
+            self._epoll.register(conn.fd, conn.interest)
         except OSError as error:
             # The kernel's memory, or this user's watches (fs.epoll.max_user_watches), are used up.
             logger.warning("%s: connection refused: epoll: %s", peer, error.strerror)
@@ -225,7 +239,9 @@ class Worker:
             return
         self._connections[conn.fd] = conn
         self._acceptor.connection_begun(conn, handshake=tls is not None)
-        if tls is not None:
+        if proxied:
+            self._guard(conn, proxying.begin_proxy_header, tls)
+        elif tls is not None:
             self._guard(conn, handshaking.begin_handshake, tls)
         else:
             self._guard(conn, requests.begin_requests)
@@ -244,6 +260,14 @@ class Worker:
             logger.exception("%s: a bug ended this connection in state %s", conn.peer, conn.state.name)
             if conn.state is not State.CLOSED:
                 closing.abort(self, conn)
+
+    def _run_handshakes(self) -> None:
+        """Go on with those that have waited longest; epoll tells of the others again, which changes nothing."""
+        if self._handshakes:
+            for conn in list(islice(self._handshakes, _HANDSHAKES_A_TURN)):
+                del self._handshakes[conn]
+                if conn.state is State.HANDSHAKE:
+                    self._guard(conn, handshaking.continue_handshake)
 
     def _run_later(self) -> None:
         postponed, self._later = self._later, []
@@ -267,7 +291,7 @@ class Worker:
 
     def _wait_s(self) -> float:
         """Return how long poll may sleep; -1 is for ever."""
-        if self._later or self.turn.unfinished:
+        if self._later or self._handshakes or self.turn.unfinished:
             return 0
         moment_s = min(
             self.deadlines.soonest_s,

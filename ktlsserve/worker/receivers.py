@@ -22,6 +22,14 @@ from ktlsserve.kernel.ktls import (
     receive_record,
 )
 from ktlsserve.tls.handshake import describe_openssl_error
+from ktlsserve.tls.openssl_extra import (
+    decrypt,
+    give_input,
+    input_bytes,
+    output_bytes,
+    state_callback,
+    watch_states,
+)
 from ktlsserve.worker.kernel_keys import KernelKeys
 
 _READ_BYTES = 65536
@@ -183,13 +191,16 @@ class KeyUpdateWatch:
         self.note = note
 
 
-def _watch_key_update(connection: SSL.Connection, where: int, _value: int) -> None:
+def _watch_key_update(connection: SSL.Connection, where: int) -> None:
     """Notice a KeyUpdate; this runs in a C callback, so it is ``recv`` that raises."""
     if where & _SSL_CB_LOOP and connection.get_state_string() == _READ_KEY_UPDATE_STATE:
         watch: KeyUpdateWatch = connection.get_app_data()
         watch.left -= 1
         if watch.note is not None:
             watch.note()
+
+
+_WATCH_KEY_UPDATE = state_callback(_watch_key_update)
 
 
 class OpensslReceiver:
@@ -200,60 +211,60 @@ class OpensslReceiver:
     then called for each KeyUpdate of the peer's, since OpenSSL's answer to it is among what is dropped.
     """
 
-    __slots__ = ("_connection", "_emit", "_key_updates", "_sock", "buffered")
+    __slots__ = ("_connection", "_emit", "_key_updates", "_sock_recv", "buffered")
 
     def __init__(
         self,
         sock: socket.socket,
         connection: SSL.Connection,
-        emit: Callable[[], None],
+        emit: Callable[[], object],
         max_key_updates: int,
         note_key_update: Callable[[], None] | None = None,
     ) -> None:
-        self._sock = sock
+        self._sock_recv = sock.recv
         self._connection = connection
         self._emit = emit
         self._key_updates = KeyUpdateWatch(max_key_updates, note_key_update)
         # The handshake may have read further than its own end.
-        self.buffered = True
+        self.buffered = input_bytes(connection) > 0
         # Not a method of this object: OpenSSL's would then hold what holds it, for the garbage collector to find.
         connection.set_app_data(self._key_updates)
-        connection.set_info_callback(_watch_key_update)
+        watch_states(connection, _WATCH_KEY_UPDATE)
 
     def recv(self, max_bytes: int, /) -> bytes:
         """Return decrypted bytes, reading from the socket as often as it takes."""
-        self.buffered = True
-        while (data := self._decrypt(max_bytes)) is None:
-            try:
-                ciphertext = self._sock.recv(_READ_BYTES)
-            except BlockingIOError:
-                self.buffered = False
-                raise
+        data = self._decrypt(max_bytes) if self.buffered else None
+        while data is None:
+            ciphertext = self._sock_recv(_READ_BYTES)
             if not ciphertext:
                 return b""
-            self._connection.bio_write(ciphertext)
+            give_input(self._connection, ciphertext)
+            data = self._decrypt(max_bytes)
         return data
 
     def recv_held(self, max_bytes: int, /) -> bytes:
         """See ``Receiver``: what OpenSSL was given and hasn't decrypted yet."""
         data = self._decrypt(max_bytes)
         if data is None:
-            self.buffered = False
             raise BlockingIOError
         return data
 
     def _decrypt(self, max_bytes: int) -> bytes | None:
         """Return what one record holds, or None where OpenSSL lacks bytes for a whole one."""
+        connection = self._connection
+        # An end that was read is here for good.
+        self.buffered = True
         try:
-            return self._connection.recv(max_bytes)
-        except SSL.WantReadError:
-            pass
+            data = decrypt(connection, max_bytes)
         except SSL.ZeroReturnError:
             return b""
         except SSL.Error as error:
             raise PeerViolation(describe_openssl_error(error)) from error
         finally:
-            self._emit()
+            if output_bytes(connection):
+                self._emit()
+        # Of a record that holds more than was asked for, the rest is held too.
+        self.buffered = data is not None and (len(data) >= max_bytes or input_bytes(connection) > 0)
         if self._key_updates.left < 0:
             raise PeerViolation("too many KeyUpdates on one connection")
-        return None
+        return data

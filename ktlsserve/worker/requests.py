@@ -46,7 +46,6 @@ def begin_requests(worker: Worker, conn: Connection) -> None:
     """Start a connection without TLS that was just accepted."""
     conn.receiver, conn.sender = SocketReceiver(conn.sock), SocketSender(conn.sock)
     worker.deadlines.set(conn, Timeout.HEAD, worker.now_s)
-    worker.watch(conn, select.EPOLLIN)
 
 
 def receive_held(worker: Worker, conn: Connection) -> None:

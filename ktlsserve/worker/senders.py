@@ -17,13 +17,15 @@ from typing import Protocol
 from OpenSSL import SSL
 
 from ktlsserve.kernel.ktls import TLS_RECORD_TYPE_ALERT, send_control_record, unsent_bytes
+from ktlsserve.tls.openssl_extra import drop_output, encrypt, look_at_output, output_bytes
 from ktlsserve.worker.kernel_keys import MOST_RECORDS, KernelKeys, most_records
 
 # Alert: level warning, description close_notify (RFC 8446 section 6.1).
 _CLOSE_NOTIFY = b"\x01\x00"
-_DRAIN_BYTES = 1 << 20
 # What the fallback reads from a file and encrypts at a time: 16 records, so that a slow client holds little memory.
 _ENCRYPT_BYTES = 1 << 18
+# Where the file's bytes lie until they are encrypted: one place for all connections, because it is done at once.
+_FILE_BYTES = memoryview(bytearray(_ENCRYPT_BYTES))
 
 
 class Sender(Protocol):
@@ -137,46 +139,50 @@ class KernelSender:
 class OpensslSender:
     """OpenSSL encrypts, in userspace: the fallback.
 
-    Ciphertext that the socket didn't take is kept here, and nothing more is encrypted until it has left.
+    Ciphertext lies where OpenSSL put it until the socket has taken it, and while it won't, nothing more is encrypted.
+    What is sent with ``more`` waits there for what follows: a head and its file leave with one call.
     """
 
-    __slots__ = ("_connection", "_held", "_records_left", "_sock_send")
+    __slots__ = ("_blocked", "_connection", "_records_left", "_sock_send")
     holds_ciphertext = True
 
     def __init__(self, sock: socket.socket, connection: SSL.Connection) -> None:
         self._sock_send = sock.send
         self._connection = connection
-        self._held = memoryview(b"")
+        self._blocked = False
         self._records_left = MOST_RECORDS
 
     @property
     def held_bytes(self) -> int:
         """See ``Sender``."""
-        return len(self._held)
+        return output_bytes(self._connection)
 
     @property
     def worn_out(self) -> bool:
         """See ``Sender``: OpenSSL counts no records, and pyOpenSSL can't ask it for a KeyUpdate."""
         return self._records_left <= 0
 
-    def send(self, data: bytes | memoryview, *, more: bool) -> int:  # noqa: ARG002 - records are cut by OpenSSL
+    def send(self, data: bytes | memoryview, *, more: bool) -> int:
         """See ``Sender``."""
-        self._require_empty()
-        sent = self._connection.send(data[:_ENCRYPT_BYTES])
+        self._require_room()
+        if len(data) > _ENCRYPT_BYTES:
+            data, more = data[:_ENCRYPT_BYTES], False
+        sent = encrypt(self._connection, data)
         self._records_left -= most_records(sent)
-        self.flush()
+        if not more:
+            self.flush()
         return sent
 
     def send_file(self, fd: int, offset: int, count: int) -> int:
         """See ``Sender``."""
-        self._require_empty()
-        data = os.pread(fd, min(count, _ENCRYPT_BYTES), offset)
-        if not data:
+        self._require_room()
+        count = os.preadv(fd, (_FILE_BYTES[:count],), offset)
+        if not count:
             return 0
-        self._connection.send(data)
-        self._records_left -= most_records(len(data))
+        encrypt(self._connection, _FILE_BYTES[:count])
+        self._records_left -= most_records(count)
         self.flush()
-        return len(data)
+        return count
 
     def send_close_notify(self) -> None:
         """Send the alert behind everything else."""
@@ -187,37 +193,25 @@ class OpensslSender:
             return
         self.flush()
 
-    def emit(self) -> None:
-        """Take what OpenSSL put out while it was reading, such as the answer to a KeyUpdate."""
-        self._collect()
-
     def flush(self) -> int:
         """Push ciphertext to the socket; return how many bytes are still held."""
-        self._collect()
-        while self._held:
+        while held := look_at_output(self._connection):
             try:
-                sent = self._sock_send(self._held)
+                sent = self._sock_send(held)
             except BlockingIOError:
+                self._blocked = True
+                return len(held)
+            drop_output(self._connection, sent)
+            if sent == len(held):
                 break
-            self._held = self._held[sent:]
-        return len(self._held)
+        self._blocked = False
+        return 0
 
-    def _require_empty(self) -> None:
-        if self.flush():
+    def _require_room(self) -> None:
+        if self._blocked and self.flush():
             raise BlockingIOError
-
-    def _collect(self) -> None:
-        try:
-            data = self._connection.bio_read(_DRAIN_BYTES)
-        except SSL.WantReadError:
-            return
-        self._held = memoryview(bytes(self._held) + data if self._held else data)
 
 
 def discard_output(connection: SSL.Connection) -> None:
     """Drop what OpenSSL put out: where the kernel sends, its bytes would repeat the kernel's nonces."""
-    try:
-        while True:
-            connection.bio_read(_DRAIN_BYTES)
-    except SSL.WantReadError:
-        return
+    drop_output(connection, output_bytes(connection))

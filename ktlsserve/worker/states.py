@@ -2,6 +2,8 @@
 
 ::
 
+    PROXY_HEADER ─────┐                what the load balancer says of its client, where it must
+        ▼             ▼
     HANDSHAKE ──► HEAD ◄─────► IDLE
         │          │            │
         │          ├──► SENDING ◄──┐ ◄──► READING   until a thread has read what is to be sent next
@@ -31,6 +33,7 @@ class State(IntEnum):
     An IntEnum, because it is hashed for every request, and an Enum's hash is a call into Python.
     """
 
+    PROXY_HEADER = auto()
     HANDSHAKE = auto()
     HEAD = auto()
     IDLE = auto()
@@ -44,6 +47,7 @@ class State(IntEnum):
 
 
 TRANSITIONS: dict[State, frozenset[State]] = {
+    State.PROXY_HEADER: frozenset({State.HANDSHAKE, State.HEAD, State.CLOSED}),
     State.HANDSHAKE: frozenset({State.HEAD, State.LINGERING, State.CLOSED}),
     State.HEAD: frozenset({State.SENDING, State.IDLE, State.BODY, State.FLUSHING, State.CLOSED}),
     State.IDLE: frozenset({State.HEAD, State.SENDING, State.BODY, State.FLUSHING, State.CLOSED}),

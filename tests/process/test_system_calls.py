@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
+import ssl
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -18,11 +20,12 @@ from tests.support.programs import find_program
 from tests.support.server import Server
 from tests.support.site_tree import make_site_tree
 from tests.support.waiting import LIMIT_S, wait_until
-from tests.support.wire import dialer
+from tests.support.wire import TlsWire, client_context, dialer
 
 pytestmark = pytest.mark.slow
 
 REQUESTS = 100
+HANDSHAKES = 60
 # A timer that passes costs a turn of the loop now and then.
 SLACK = 8
 
@@ -91,7 +94,7 @@ def test_an_entity_tag_of_the_content_costs_nothing_once_it_is_known(
         ("off", "/hello.txt", {"epoll_wait": 1, "recvfrom": 1, "sendto": 1}),
         ("off", "/big.bin", {"epoll_wait": 1, "recvfrom": 1, "sendto": 1, "sendfile": 1}),
         ("userspace", "/hello.txt", {"epoll_wait": 1, "recvfrom": 1, "sendto": 1}),
-        ("userspace", "/big.bin", {"epoll_wait": 1, "recvfrom": 1, "sendto": 2, "pread64": 1}),
+        ("userspace", "/big.bin", {"epoll_wait": 1, "recvfrom": 1, "sendto": 1, "preadv2": 1}),
     ],
 )
 def test_a_request_on_a_connection_that_is_kept(
@@ -124,3 +127,48 @@ def test_siblings_cost_nothing_once_they_are_known(tmp_path: Path, tree: Path, p
                 assert wire.get(path, accepts).status == 200
     assert {name for name, count in calls.items() if count > SLACK} == expected.keys()
     assert {name: round(calls[name] / REQUESTS) for name in expected} == expected, calls
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_connection_with_nothing_but_its_handshake(tmp_path: Path, tree: Path, resumed: bool) -> None:
+    """Accepted with one call (the other two are Python's own), watched with one, and read and answered twice."""
+    expected = {
+        "accept4": 1,
+        "getsockname": 1,
+        "ioctl": 1,
+        "epoll_ctl": 1,
+        # ClientHello; Finished; close_notify.
+        "recvfrom": 3,
+        # The server's flight; tickets; close_notify.
+        "sendto": 3,
+        # The end of the client's stream.
+        "shutdown": 1,
+        "recvmsg": 1,
+        "close": 1,
+    }
+    with Server(tmp_path / "server", tree, tls="userspace", settings={"log.level": "info"}) as server:
+        (worker,) = server.worker_pids()
+        context = client_context(server)
+        with TlsWire(server.address, context) as wire:
+            # The tickets come in front of the response.
+            assert wire.get("/hello.txt").status == 200
+            session = wire.tls.session if resumed else None
+        with counted_calls(worker, tmp_path) as calls:
+            for _ in range(HANDSHAKES):
+                shake_hands(server, context, session)
+    # OpenSSL asks whose process it is in whenever it draws random numbers.
+    del calls["getpid"]
+    # A turn for each of what comes in; the end of a stream may come with the next connection.
+    assert 4 <= round(calls.pop("epoll_wait") / HANDSHAKES) <= 5
+    assert {name for name, count in calls.items() if count > SLACK} == expected.keys()
+    assert {name: round(calls[name] / HANDSHAKES) for name in expected} == expected, calls
+
+
+def shake_hands(server: Server, context: ssl.SSLContext, session: ssl.SSLSession | None) -> None:
+    """Make a handshake, and end the connection in order."""
+    with (
+        socket.create_connection(server.address, LIMIT_S) as sock,
+        context.wrap_socket(sock, server_hostname="localhost", session=session) as tls,
+    ):
+        assert tls.session_reused == (session is not None)
+        tls.unwrap()

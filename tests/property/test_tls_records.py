@@ -53,6 +53,34 @@ def test_records_come_out_whole_from_any_reads(expected: list[bytes], step_sizes
     assert found == expected
 
 
+@given(streams, sizes, st.data())
+def test_what_is_expected_is_read_over_boundaries_and_nothing_else(
+    expected: list[bytes], step_sizes: list[int], data: st.DataObject
+) -> None:
+    """At any moment ``expect`` may be called, with what is held of a record or without."""
+    reader, stream = RecordReader(), b"".join(expected)
+    ends = [0]
+    for record in expected:
+        ends.append(ends[-1] + len(record))
+    found, position, number, certain = b"", 0, 0, 0
+    while position < len(stream):
+        if data.draw(st.integers(0, 9)) == 0:
+            count = data.draw(st.integers(0, 100))
+            reader.expect(count)
+            certain = max(certain, len(found) + count)
+        boundary = min(end for end in ends if end > position)
+        assert reader.wanted >= 1
+        assert position + reader.wanted <= max(certain, boundary)
+        step = min(step_sizes[number % len(step_sizes)] * (1 + len(stream) // 2000), reader.wanted)
+        whole = reader.receive_data(stream[position : position + step])
+        position = min(position + step, len(stream))
+        number += 1
+        found += whole or b""
+        assert len(found) == max(end for end in ends if end <= position)
+        assert reader.partial_bytes == position - len(found)
+    assert found == stream
+
+
 @given(streams, sizes, st.integers(0, 6))
 def test_records_are_counted_as_a_simple_parser_does(expected: list[bytes], step_sizes: list[int], cut: int) -> None:
     # The last bytes may be missing, so that the last record isn't whole.
@@ -98,4 +126,5 @@ def test_the_extension_is_found_wherever_it_is(
     for piece in pieces(stream, step_sizes):
         assert reader.wants_small_records is None
         reader.receive_data(piece)
-    assert reader.wants_small_records is any(kind == 1 for kind, _ in listed)
+    # max_fragment_length has one byte (RFC 6066 section 4).
+    assert reader.wants_small_records is any(kind == 1 and len(data) == 1 for kind, data in listed)

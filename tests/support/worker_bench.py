@@ -98,10 +98,11 @@ class Bench:
         """Have one turn of the loop; return whether there was anything to do."""
         worker = self.worker
         ready = worker._epoll.poll(patience_s if worker._wait_s() else 0, 256)
-        busy = bool(ready or worker._later)
+        busy = bool(ready or worker._later or worker._handshakes)
         worker._begin_turn(noticed=worker._notices_event in ready)
         self._move_clock(self._ahead_s)
         worker.turn.handle(ready, worker.now_s)
+        worker._run_handshakes()
         worker._run_later()
         worker._run_timers()
         return busy

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable
 
 import pytest
 from OpenSSL import SSL
 
+import ktlsserve.tls.handshake as handshake_module
 from ktlsserve.errors import HandshakeError
 from ktlsserve.tls.context import CapturedSecrets
 from ktlsserve.tls.handshake import GREEDY_READ_BYTES, Handshake, describe_openssl_error
-from ktlsserve.tls.records import HEADER_BYTES, MAX_BODY_BYTES
-from ktlsserve.tls.suites import SUITE_BY_OPENSSL_NAME, SUITES, TlsVersion
+from ktlsserve.tls.records import HEADER_BYTES, LEAST_FINISHED_BYTES, MAX_BODY_BYTES
+from ktlsserve.tls.suites import SUITE_BY_OPENSSL_NAME, SUITES, Cipher, Suite, TlsVersion
+from tests.support.proxy_headers import LOCAL
 from tests.support.record_protection import split_records
 from tests.support.tls_client import MemoryClient, Wishes, shake_hands
 from tests.support.tls_server import MAX_BYTES, chain, established, new_context, new_handshake, policy
@@ -40,28 +43,70 @@ def feed(handshake: Handshake, data: bytes) -> None:
 @pytest.mark.parametrize("largest_read", [1, 2, 7, MAX_BODY_BYTES])
 def test_exact_reading_stops_at_the_handshakes_end(version: TlsVersion, largest_read: int) -> None:
     client, handshake = MemoryClient(Wishes(version=version)), new_handshake()
-    stream = client.data_to_send()
-    boundary_reads = 0
+    stream, flights = client.data_to_send(), 0
     while handshake.established is None:
-        records = split_records(stream)
-        for record in records:
-            assert handshake.wanted == HEADER_BYTES
-            position = 0
-            while position < len(record):
-                # The rest of the header, then the rest of the body, and never a byte of what comes next.
-                end = HEADER_BYTES if position < HEADER_BYTES else len(record)
-                assert handshake.wanted == end - position
-                step = min(largest_read, handshake.wanted)
-                handshake.receive_data(record[position : position + step])
-                position += step
-            boundary_reads += 1
+        # After the server's first flight as much as the shortest Finished has is read at once.
+        position, certain = 0, LEAST_FINISHED_BYTES if flights else 0
+        ends = [0]
+        for record in split_records(stream):
+            ends.append(ends[-1] + len(record))
+        while position < len(stream):
+            # The rest of the header, then the rest of the body, and never a byte of what comes next.
+            (start, end) = next(pair for pair in itertools.pairwise(ends) if position < pair[1])
+            missing = (start + HEADER_BYTES if position < start + HEADER_BYTES else end) - position
+            assert handshake.wanted == max(missing, certain - position)
+            step = min(largest_read, handshake.wanted)
+            handshake.receive_data(stream[position : position + step])
+            position += step
         client.receive_data(handshake.data_to_send())
-        stream = client.data_to_send()
-    assert boundary_reads >= 3
+        stream, flights = client.data_to_send(), flights + 1
+    assert flights >= 2
     client.recv(handshake.data_to_send())
     # OpenSSL holds nothing of what comes after.
     with pytest.raises(SSL.WantReadError):
         handshake.connection.recv(1)
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.openssl_name)
+def test_no_finished_is_shorter_than_what_is_read_at_once(suite: Suite) -> None:
+    first, handshake = MemoryClient(Wishes(suite=suite)), new_handshake()
+    flights = shake_hands(first, handshake).client[1:]
+    first.recv(handshake.data_to_send())
+    second, resumption = MemoryClient(earlier=first), new_handshake()
+    flights += shake_hands(second, resumption).client[1:]
+    assert established(resumption).resumed
+    finished = [split_records(flight)[-1] for flight in flights if flight]
+    assert len(finished) == 2
+    assert min(map(len, finished)) >= LEAST_FINISHED_BYTES
+    if suite.openssl_name.startswith("ECDHE-") and suite.cipher is Cipher.CHACHA20_POLY1305:
+        assert {len(record) for record in finished} == {LEAST_FINISHED_BYTES}
+
+
+@pytest.mark.parametrize(("version", "most"), [(TlsVersion.TLS1_3, 4), (TlsVersion.TLS1_2, 8)])
+def test_exact_reading_takes_few_reads(version: TlsVersion, most: int) -> None:
+    client, handshake = MemoryClient(Wishes(version=version)), new_handshake()
+    reads = 0
+    while handshake.established is None:
+        stream = client.data_to_send()
+        while stream:
+            count = handshake.wanted
+            handshake.receive_data(stream[:count])
+            stream, reads = stream[count:], reads + 1
+        client.receive_data(handshake.data_to_send())
+    assert reads <= most
+
+
+def test_a_hand_over_with_bytes_read_too_far_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for too_far in (80, 120, 1000):
+        monkeypatch.setattr(handshake_module, "LEAST_FINISHED_BYTES", too_far)
+        client, handshake = MemoryClient(Wishes(version=TlsVersion.TLS1_3)), new_handshake()
+        feed(handshake, client.data_to_send())
+        client.receive_data(handshake.data_to_send())
+        stream = client.data_to_send() + client.send(b"GET / HTTP/1.1\r\n\r\n") * 3
+        assert handshake.wanted == too_far
+        with pytest.raises(HandshakeError, match="bytes behind the handshake"):
+            handshake.receive_data(stream[:too_far])
+        assert handshake.established is None
 
 
 def test_exact_reading_leaves_a_request_behind_finished_alone() -> None:
@@ -187,6 +232,16 @@ def test_a_beginning_that_may_become_a_request_is_waited_for() -> None:
     handshake.receive_data(b"E")
     with pytest.raises(HandshakeError, match="not a TLS record"):
         handshake.receive_data(b"M")
+
+
+@pytest.mark.parametrize("header", [b"PROXY TCP4 192.0.2.7 198.51.100.1 1 443\r\n", LOCAL], ids=["1", "2"])
+@pytest.mark.parametrize("first", [1, 4])
+def test_a_proxy_header_is_called_by_its_name(header: bytes, first: int) -> None:
+    handshake = new_handshake()
+    handshake.receive_data(header[:first])
+    with pytest.raises(HandshakeError, match=r"a PROXY header where server\.proxy_protocol expects none"):
+        handshake.receive_data(header[first:5])
+    assert handshake.data_to_send() == b""
 
 
 @pytest.mark.parametrize("exact", [True, False])

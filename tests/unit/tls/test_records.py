@@ -76,6 +76,28 @@ def test_the_largest_record_is_taken_whole_and_of_a_larger_one_the_header() -> N
         assert reader.wanted == HEADER_BYTES
 
 
+def test_what_is_expected_is_wanted_at_once() -> None:
+    first, second, third = record(CHANGE_CIPHER_SPEC, b"\x01"), record(APPLICATION_DATA, bytes(50)), record(ALERT)
+    stream = first + second + third
+    reader = RecordReader()
+    reader.expect(37)
+    assert reader.wanted == 37
+    assert reader.receive_data(stream[:20]) == first
+    assert (reader.wanted, reader.partial_bytes) == (len(first + second) - 20, 14)
+    assert reader.receive_data(stream[20 : len(first + second)]) == second
+    assert (reader.wanted, reader.partial_bytes) == (HEADER_BYTES, 0)
+    # Less than what is missing anyway, or than what is held, changes nothing.
+    reader.expect(3)
+    assert reader.wanted == HEADER_BYTES
+    assert reader.receive_data(third[:5]) is None
+    reader.expect(5)
+    assert reader.wanted == len(third) - 5
+    reader.expect(5 + len(third))
+    assert reader.wanted == len(third)
+    assert reader.receive_data(third[5:] + first[:2]) == third
+    assert (reader.wanted, reader.partial_bytes) == (3, 2)
+
+
 def test_more_bytes_than_wanted_are_a_bug_of_the_caller() -> None:
     reader = RecordReader()
     with pytest.raises(ValueError, match="more bytes than wanted"):

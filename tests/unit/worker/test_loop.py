@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from ktlsserve.config import Config, Server
-from ktlsserve.worker import closing, loop, requests
+from ktlsserve.worker import closing, handshaking, loop, requests
 from ktlsserve.worker.connection import Connection
 from ktlsserve.worker.loop import Worker
 from ktlsserve.worker.states import State
+from tests.support.tls_client import MemoryClient
 from tests.support.worker_bench import Bench, Reset
 
 GET = b"GET /hello.txt HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -37,6 +38,77 @@ def bench(folder: Path) -> Iterator[Bench]:
 def ask(bench: Bench, client: socket.socket) -> bytes:
     bench.send_all(client, GET)
     return bench.read(client, until=HELLO)
+
+
+# Nobody starves.
+
+
+@pytest.fixture
+def order(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """What was done for which connection's descriptor, in the order in which it was begun."""
+    noted: list[tuple[str, int]] = []
+    receive, shake = requests.receive, handshaking.continue_handshake
+
+    def noted_receive(worker: Worker, conn: Connection) -> None:
+        noted.append(("request", conn.fd))
+        receive(worker, conn)
+
+    def noted_shake(worker: Worker, conn: Connection) -> None:
+        noted.append(("handshake", conn.fd))
+        shake(worker, conn)
+
+    monkeypatch.setattr(requests, "receive", noted_receive)
+    monkeypatch.setattr(handshaking, "continue_handshake", noted_shake)
+    return noted
+
+
+def test_a_burst_of_handshakes_comes_after_requests_and_in_parts(folder: Path, order: list[tuple[str, int]]) -> None:
+    most = loop._HANDSHAKES_A_TURN
+    with Bench(folder, with_tls=True) as bench:
+        served, tls = bench.connect(), MemoryClient()
+        bench.shake_hands(served, tls)
+        fd = bench.only().fd
+        burst = [bench.connect() for _ in range(2 * most + 1)]
+        newcomers = [conn.fd for conn in bench.connections() if conn.fd != fd]
+        order.clear()
+        for client in burst:
+            client.sendall(MemoryClient().data_to_send())
+        served.sendall(tls.send(GET))
+        turns = []
+        while len(order) < len(newcomers) + 1:
+            before = len(order)
+            bench.turn()
+            turns.append(order[before:])
+        # The request is first in its turn, although it came last, and no turn has more handshakes than its share.
+        assert turns[0][0] == ("request", fd)
+        assert [sum(what == "handshake" for what, _ in turn) for turn in turns] == [most, most, 1]
+        assert sorted(fd for what, fd in order if what == "handshake") == sorted(newcomers)
+        assert bench.read_tls(served, tls, until=HELLO)
+
+
+def test_handshakes_that_always_have_something_to_read_keep_no_other_from_its_turn(
+    folder: Path, order: list[tuple[str, int]]
+) -> None:
+    count = 3 * loop._HANDSHAKES_A_TURN
+    with Bench(folder, with_tls=True) as bench:
+        burst = [bench.connect() for _ in range(count)]
+        hello = MemoryClient().data_to_send()
+        order.clear()
+        for number in range(6):
+            for client in burst:
+                client.sendall(hello[number : number + 1])
+            bench.turn()
+        assert [order.count(("handshake", conn.fd)) for conn in bench.connections()] == [2] * count
+
+
+def test_a_handshake_that_ended_in_its_turn_is_not_gone_on_with(folder: Path) -> None:
+    with Bench(folder, with_tls=True) as bench:
+        bench.connect()
+        conn = bench.only()
+        bench.worker.handshake_waits(conn)
+        closing.abort(bench.worker, conn)
+        bench.worker._run_handshakes()
+        assert conn.state is State.CLOSED
 
 
 # A bug costs one connection.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import tempfile
 from collections import deque
@@ -218,6 +219,20 @@ def test_openssl_encrypts_bytes_and_files(pair: tuple[MemoryClient, Handshake], 
         assert read_plaintext(client, sock, 20_011) == b"head" + CONTENT[5:20_005] + b"trailer"
 
 
+def test_a_head_leaves_with_the_file_behind_it(pair: tuple[MemoryClient, Handshake], file: int) -> None:
+    client, handshake = pair
+    with tcp_pair() as (server, sock):
+        sender = OpensslSender(server, handshake.connection)
+        assert sender.send(b"head", more=True) == 4
+        assert not select.select([sock], [], [], 0)[0]
+        assert sender.held_bytes > 0
+        assert sender.send_file(file, 0, 100) == 100
+        assert client.recv(sock.recv(65536)) == b"head" + CONTENT[:100]
+        # More than is encrypted at a time waits for nothing: what follows it may be far.
+        sender.send(memoryview(CONTENT), more=True)
+        assert read_plaintext(client, sock, 10)
+
+
 def test_a_call_encrypts_a_bounded_part(pair: tuple[MemoryClient, Handshake], file: int) -> None:
     _, handshake = pair
     with tcp_pair() as (server, _sock):
@@ -248,7 +263,6 @@ def test_nothing_more_is_encrypted_until_all_has_left(pair: tuple[MemoryClient, 
             sender.send_file(file, taken, 10)
         # Not one record more was made by the attempts: what is held can only have become less.
         assert sender.held_bytes <= held
-        assert drain(handshake.connection) == b""
         plaintext = b""
         while len(plaintext) < taken:
             plaintext += client.recv(sock.recv(65536))
@@ -286,7 +300,6 @@ def test_after_a_violation_the_alert_is_the_last_word(pair: tuple[MemoryClient, 
         handshake.connection.bio_write(bytes(damaged))
         with pytest.raises(SSL.Error, match=r"bad record mac|decryption failed"):
             handshake.connection.recv(10)
-        sender.emit()
         assert sender.held_bytes > 0
         sender.send_close_notify()
         assert sender.flush() == 0
