@@ -13,6 +13,7 @@ from ktlsserve.address import parse_address
 from ktlsserve.config import LogFormat, LogLevel, TlsMode
 from ktlsserve.config.checks import WorkerCount
 from ktlsserve.errors import ConfigError, UsageError
+from ktlsserve.networks import parse_network
 
 COMMANDS = ("serve", "doctor", "check", "compress", "etags")
 
@@ -93,6 +94,14 @@ def serve_parser() -> Parser:
         action="append",
         type=_address,
         help="where to listen; repeatable; port 0 picks one (default: 127.0.0.1:8443)",
+    )
+    group.add_argument(
+        "--proxy-protocol",
+        metavar="CIDR",
+        action="append",
+        type=_network,
+        help="require a PROXY header, version 1 or 2, from this network, and take none from others; repeatable "
+        "(default: none)",
     )
     group.add_argument(
         "--workers", metavar="N|auto", type=_workers, help="processes that serve (default: auto, one per usable CPU)"
@@ -177,6 +186,8 @@ def overrides_of(parsed: argparse.Namespace) -> dict[str, object]:
         said["server.root"] = _absolute(parsed.root)
     if parsed.listen:
         said["server.listen"] = parsed.listen
+    if parsed.proxy_protocol:
+        said["server.proxy_protocol"] = parsed.proxy_protocol
     if parsed.workers is not None:
         said["server.workers"] = parsed.workers
     if len(parsed.cert) != len(parsed.key):
@@ -207,6 +218,14 @@ def _absolute(path: str) -> str:
 def _address(text: str) -> str:
     try:
         parse_address(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def _network(text: str) -> str:
+    try:
+        parse_network(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return text

@@ -10,6 +10,7 @@
     │   ├── CertificateError       a certificate or key can't be read or doesn't fit
     │   ├── RootError              the folder to serve can't be opened
     │   └── KernelTlsMissing       ``--tls kernel`` on a machine whose kernel can't
+    ├── ProxyHeaderError           a load balancer's connection doesn't begin with a PROXY header
     ├── HandshakeError             the peer didn't complete a TLS handshake
     ├── HandoverError              one step of giving a connection's keys to the kernel failed
     │   ├── UlpError               setsockopt(SOL_TCP, TCP_ULP, "tls")
@@ -84,6 +85,10 @@ class RootError(StartupError):
 
 class KernelTlsMissing(StartupError):
     """The kernel was required to encrypt, and this one can't."""
+
+
+class ProxyHeaderError(KtlsServeError):
+    """A connection doesn't begin with a valid PROXY header, although its source must send one."""
 
 
 class HandshakeError(KtlsServeError):

@@ -17,6 +17,7 @@ from typing import ClassVar, Generic, Literal, TypeVar
 
 from ktlsserve.address import Address, parse_address
 from ktlsserve.errors import ConfigError
+from ktlsserve.networks import Network, parse_network
 
 T = TypeVar("T")
 Problem = tuple[str, str]
@@ -135,6 +136,20 @@ class FilePath(Check[Path]):
         return folder / value
 
 
+class FileOrOff(Check["Path | Literal['off']"]):
+    """A file, or none."""
+
+    expected = '"off" or the path of a file'
+
+    def accept(self, value: object, folder: Path, /) -> Path | Literal["off"]:
+        """Return the word or the path; a file that is called ``off`` is reached as ``./off``."""
+        if value == "off":
+            return "off"
+        if not isinstance(value, str) or not value or "\0" in value:
+            raise self.refusal(value)
+        return folder / value
+
+
 class LogTarget(Check["Path | Literal['off', '-']"]):
     """Where a log goes: nowhere, to standard output, or to a file."""
 
@@ -178,6 +193,21 @@ class ListenAddress(Check[Address]):
             raise self.refusal(value)
         try:
             return parse_address(value)
+        except ValueError as error:
+            raise ConfigError([("", str(error))]) from None
+
+
+class NetworkRange(Check[Network]):
+    """A network in CIDR notation, or a single address."""
+
+    expected = "a network such as 192.0.2.0/24 or 2001:db8::/32"
+
+    def accept(self, value: object, _folder: Path, /) -> Network:
+        """Return the network."""
+        if not isinstance(value, str):
+            raise self.refusal(value)
+        try:
+            return parse_network(value)
         except ValueError as error:
             raise ConfigError([("", str(error))]) from None
 

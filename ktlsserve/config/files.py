@@ -46,3 +46,12 @@ class Files:
             "sendfile. 0: always sendfile.",
         ),
     )
+    read_threads: int = field(
+        default=8,
+        metadata=setting(
+            WholeNumber(0, 256),
+            "Most threads of a worker that read files which aren't in memory, while it serves other connections. As "
+            "many reads are under way at a time as there are threads: more help where a disk or network is slow, and "
+            "each is started when it is needed. 0: the worker reads them itself, and everybody waits.",
+        ),
+    )

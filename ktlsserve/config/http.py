@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from ktlsserve.config.checks import Choice, Entries, Matching, Problem, WholeNumber
+from ktlsserve.config.checks import Choice, Entries, ListOf, Matching, NetworkRange, Problem, WholeNumber
 from ktlsserve.config.table import setting
+from ktlsserve.networks import Network
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -72,6 +73,14 @@ class Http:
             Choice(get_args(UnknownHost)),
             "Who answers a request for a host that is none of the sites' names: default, the first [[site]]; 421, "
             "nobody (Misdirected Request). Without any [[site]] it makes no difference.",
+        ),
+    )
+    forwarded_from: tuple[Network, ...] = field(
+        default=(),
+        metadata=setting(
+            ListOf(NetworkRange(), least=0),
+            "Networks of proxies that are believed when they name their client in X-Forwarded-For: the access log then "
+            "tells the last address there that is none of theirs. None: everybody can write that field.",
         ),
     )
     mime: Mapping[str, str] = field(

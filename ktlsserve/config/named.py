@@ -18,8 +18,9 @@ from ktlsserve.config.checks import Problem
 from ktlsserve.config.file import load_config, with_lines
 from ktlsserve.errors import CertificateError, ConfigError, StartupError
 from ktlsserve.passwords import load_users
-from ktlsserve.tls.certificate_files import pair, read_certificates, read_private_key
+from ktlsserve.tls.certificate_files import pair, read_authorities, read_certificates, read_crls, read_private_key
 from ktlsserve.tls.certificates import CertificateChain, CertificateIndex
+from ktlsserve.tls.client_certificates import ClientPolicy
 
 T = TypeVar("T")
 
@@ -51,6 +52,7 @@ def check_named(config: Config, now: datetime) -> tuple[list[Problem], list[str]
             unused = CertificateIndex(chains).unused(chains)
             warnings += [f"{chain.source}: is never used: those before it serve all its names" for chain in unused]
         warnings += _exposed_keys(config)
+        warnings += _client_warnings(config.tls, problems, now)
     for key_path, file in (("log.access_log", config.log.access_log), ("server.pid_file", config.server.pid_file)):
         if isinstance(file, Path):
             problems += _written_problems(key_path, file)
@@ -108,6 +110,17 @@ def _check_certificates(tls: Tls, problems: list[Problem]) -> list[CertificateCh
             if chain is not None:
                 chains.append(chain)
     return chains
+
+
+def _client_warnings(tls: Tls, problems: list[Problem], now: datetime) -> list[str]:
+    """Return doubts about whose certificates clients must show; append what can't be read to ``problems``."""
+    if tls.client_auth == "off" or tls.client_ca == "off":
+        return []
+    authorities = _caught(partial(read_authorities, tls.client_ca), "tls.client_ca", problems)
+    crls = None
+    if tls.client_crl != "off":
+        crls = _caught(partial(read_crls, tls.client_crl), "tls.client_crl", problems)
+    return list(ClientPolicy(required=True, authorities=authorities or (), crls=crls or (), depth=0).warnings(now))
 
 
 def _caught(read: Callable[[], T], key_path: str, problems: list[Problem]) -> T | None:

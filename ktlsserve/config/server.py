@@ -7,10 +7,20 @@ from pathlib import Path
 from typing import Literal
 
 from ktlsserve.address import Address
-from ktlsserve.config.checks import FilePath, ListenAddress, ListOf, Matching, Problem, Seconds, WorkerCount
+from ktlsserve.config.checks import (
+    FilePath,
+    ListenAddress,
+    ListOf,
+    Matching,
+    NetworkRange,
+    Problem,
+    Seconds,
+    WorkerCount,
+)
 from ktlsserve.config.server_checks import CpuAffinity, PathOrOff
 from ktlsserve.config.sites import INDEX
 from ktlsserve.config.table import setting
+from ktlsserve.networks import Network
 
 HOUR_S = 3600
 
@@ -34,6 +44,15 @@ class Server:
             ListOf(ListenAddress()),
             "HOST:PORT each; [::1]:8443 for IPv6, 0.0.0.0 or [::] for all interfaces, port 0 picks one. The loopback: "
             "nothing is published before somebody says so; 8443 needs no privilege.",
+        ),
+    )
+    proxy_protocol: tuple[Network, ...] = field(
+        default=(),
+        metadata=setting(
+            ListOf(NetworkRange(), least=0),
+            "Networks of load balancers, such as 192.0.2.0/24. A connection from there, to any "
+            "listener, must begin with a PROXY header of version 1 or 2, which names the client; a header from "
+            "anywhere else is refused. None: who is believed can claim to be anybody.",
         ),
     )
     workers: int | Literal["auto"] = field(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from ktlsserve.config.checks import Choice, FilePath, ListOf, WholeNumber
+from ktlsserve.config.checks import Choice, FileOrOff, FilePath, ListOf, Problem, WholeNumber
 from ktlsserve.config.rule_checks import Flag
 from ktlsserve.config.table import Table, setting
 
@@ -17,6 +17,7 @@ MIB = 1024 * KIB
 
 TlsMode = Literal["auto", "kernel", "userspace", "off"]
 TlsReceive = Literal["auto", "kernel", "openssl"]
+ClientAuth = Literal["off", "optional", "required"]
 MinVersion = Literal["1.2", "1.3"]
 CipherName = Literal["AES-128-GCM", "AES-256-GCM", "CHACHA20-POLY1305"]
 GroupName = Literal["X25519MLKEM768", "X25519", "P-256", "P-384"]
@@ -97,7 +98,7 @@ class Tls:
         metadata=setting(
             WholeNumber(4 * KIB, MIB),
             "Most bytes that a client may send before its handshake is complete. A hybrid ClientHello is 2 KiB; the "
-            "rest is room for a HelloRetryRequest and for large extensions.",
+            "rest is room for a HelloRetryRequest, for large extensions and for a client's certificates.",
         ),
     )
     max_key_updates: int = field(
@@ -124,6 +125,38 @@ class Tls:
             "key: what an ACME client renews is served without being asked for.",
         ),
     )
+    client_auth: ClientAuth = field(
+        default="off",
+        metadata=setting(
+            Choice(get_args(ClientAuth)),
+            "Whether clients must show a certificate (required), may (optional: one that is shown must be good) or are "
+            "not asked. off: browsers that have any certificate ask their user which to show.",
+        ),
+    )
+    client_ca: Path | Literal["off"] = field(
+        default="off",
+        metadata=setting(
+            FileOrOff(),
+            "PEM: the authorities whose certificates are good for clients. An authority is trusted whether or not its "
+            "own issuer is there too, so that one department's can be named without the whole company's.",
+        ),
+    )
+    client_depth: int = field(
+        default=3,
+        metadata=setting(
+            WholeNumber(0, 10),
+            "Most intermediate authorities, sent by the client, between its certificate and one in client_ca. More "
+            "than people have, and each costs the verification of a signature.",
+        ),
+    )
+    client_crl: Path | Literal["off"] = field(
+        default="off",
+        metadata=setting(
+            FileOrOff(),
+            "PEM: certificate revocation lists, read again at a reload. With them a certificate is good only if there "
+            "is a valid list of its issuer, and of every authority up to the root where client_ca has only roots.",
+        ),
+    )
     certificates: tuple[CertificateFiles, ...] = field(
         default=(),
         metadata=setting(
@@ -132,3 +165,18 @@ class Tls:
             "for localhost is made once and kept.",
         ),
     )
+
+    def problems(self) -> list[Problem]:
+        """Return what doesn't fit together: who asks for certificates says whose, and only who encrypts can ask."""
+        if self.client_auth != "off":
+            problems = []
+            if self.client_ca == "off":
+                problems.append(("client_ca", "is missing: client_auth asks for certificates, and here stands of whom"))
+            if self.mode == "off":
+                problems.append(("client_auth", "asks for certificates, which plain HTTP (tls.mode = off) hasn't"))
+            return problems
+        return [
+            (key, "is set, but clients aren't asked for certificates: set client_auth to optional or required")
+            for key in ("client_ca", "client_crl")
+            if getattr(self, key) != "off"
+        ]

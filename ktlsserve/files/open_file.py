@@ -39,11 +39,15 @@ class OpenFile:
     ``size`` is in bytes, ``device`` and ``inode`` identify the file among those that exist now. The entity tag is
     strong: a change in place or a replacement changes the time of modification or the size, unless both happen
     within one tick of the file system's clock (4 ms or less) and leave the size as it was (RFC 9110 section 8.8.1).
+
+    ``at_hand_until_s`` and the two ``windows`` belong to ``ktlsserve.worker.residency``: until when the whole of the
+    file, or those parts of it, are taken to be in memory.
     """
 
     __slots__ = (
         "_fd",
         "_references",
+        "at_hand_until_s",
         "ctime_ns",
         "device",
         "etag",
@@ -52,7 +56,9 @@ class OpenFile:
         "last_modified",
         "mtime_ns",
         "size",
-    )  # fmt: skip
+        "windows_read",
+        "windows_until_s",
+    )
 
     def __init__(self, fd: int, status: os.stat_result) -> None:
         """Take over ``fd``, whose ``fstat`` result is ``status``."""
@@ -66,6 +72,9 @@ class OpenFile:
         self.is_directory: bool = stat.S_ISDIR(status.st_mode)
         self.etag: bytes = b'"%x-%x"' % (status.st_mtime_ns, status.st_size)
         self.last_modified: bytes = format_http_date(status.st_mtime_ns // _NS_PER_S)
+        self.at_hand_until_s = 0.0
+        self.windows_read: set[int] = set()
+        self.windows_until_s = 0.0
 
     @property
     def version(self) -> FileVersion:

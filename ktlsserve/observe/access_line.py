@@ -16,6 +16,8 @@ import time
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from ktlsserve.networks import IpAddress
+
 _SAFE = bytes(code for code in range(0x20, 0x7F) if code not in b'"\\')
 _ESCAPED = tuple(bytes((code,)) if code in _SAFE else b"\\x%02X" % code for code in range(256))
 # strftime's %b would speak the locale's language.
@@ -25,15 +27,25 @@ _USER_AGENT = b"\r\nuser-agent:"
 _CUT_MARK = b"..."
 # The longest IPv6 address with a zone; only a bug makes longer ones, but the line must fit then too.
 _ADDRESS_CHARACTERS = 64
+# Beside a request that is cut, a line of it stays below PIPE_BUF however it is escaped. People's subjects are shorter.
+_SUBJECT_BYTES = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """What lines say of a connection: the peer's ``address`` without its port, and how it is encrypted, if it is."""
+    """What lines say of a connection: the peer's ``address`` without its port, and how it is encrypted, if it is.
+
+    ``tls_path`` is ``kernel`` or ``userspace``, who encrypts replies; ``tls_handshake_s`` is counted from accept;
+    ``tls_subject`` is that of the client's certificate (RFC 4514), None where it has shown none.
+    """
 
     address: str
     tls_version: str | None = None
     tls_cipher: str | None = None
+    tls_path: str | None = None
+    tls_resumed: bool | None = None
+    tls_handshake_s: float | None = None
+    tls_subject: str | None = None
 
 
 class RequestFields(NamedTuple):
@@ -70,6 +82,9 @@ class LineFormat(Protocol):
     def write_client(self, client: Client) -> bytes:
         """Return what its lines say of a connection."""
 
+    def rename_client(self, client: bytes, address: IpAddress) -> bytes:
+        """Return what was written of a connection, with another address in its place."""
+
     def write_reply(self, request: RequestFields, status: int, body_bytes: int) -> bytes:
         """Return what its lines say of a reply: its ``status``, and how many bytes of its body were sent."""
 
@@ -81,9 +96,10 @@ class LineFormat(Protocol):
 
 
 class CombinedFormat:
-    """``client - - [time] "request" status bytes "referer" "user agent"``, as Apache httpd and nginx write it.
+    """``client - user [time] "request" status bytes "referer" "user agent"``, as Apache httpd and nginx write it.
 
-    The time is local, with its offset from UTC. Nobody is logged in, hence the second ``-``. No duration, no TLS.
+    The time is local, with its offset from UTC. The user is the subject of the client's certificate, if there is one;
+    its blanks are escaped too, because the field isn't quoted. No duration, no TLS.
     """
 
     def __init__(self) -> None:
@@ -92,7 +108,14 @@ class CombinedFormat:
 
     def write_client(self, client: Client) -> bytes:
         """See ``LineFormat``."""
-        return _escape(client.address[:_ADDRESS_CHARACTERS].encode("ascii", "backslashreplace")) + b" - - ["
+        address = _escape(client.address[:_ADDRESS_CHARACTERS].encode("ascii", "backslashreplace"))
+        user = _escape(_subject(client) or b"-").replace(b" ", b"\\x20")
+        return b"%b - %b [" % (address, user)
+
+    def rename_client(self, client: bytes, address: IpAddress) -> bytes:
+        """See ``LineFormat``."""
+        _, blank, behind = client.partition(b" ")
+        return str(address).encode("ascii") + blank + behind
 
     def write_reply(self, request: RequestFields, status: int, body_bytes: int) -> bytes:
         """See ``LineFormat``."""
@@ -122,9 +145,21 @@ class JsonFormat:
 
     def write_client(self, client: Client) -> bytes:
         """See ``LineFormat``."""
+        tls = {
+            "tls_version": client.tls_version,
+            "tls_cipher": client.tls_cipher,
+            "tls_path": client.tls_path,
+            "tls_resumed": client.tls_resumed,
+            "tls_handshake_s": None if client.tls_handshake_s is None else round(client.tls_handshake_s, 6),
+        }
         address = _json(client.address[:_ADDRESS_CHARACTERS].encode("utf-8", "backslashreplace"))
-        tls = f'"tls_version":{json.dumps(client.tls_version)},"tls_cipher":{json.dumps(client.tls_cipher)}'
-        return b'"client":%b,%b,' % (address, tls.encode())
+        facts = json.dumps(tls, separators=(",", ":"))[1:-1].encode()
+        return b'"client":%b,%b,"tls_subject":%b,' % (address, facts, _json(_subject(client)))
+
+    def rename_client(self, client: bytes, address: IpAddress) -> bytes:
+        """See ``LineFormat``."""
+        _, between, behind = client.partition(b'","')
+        return b'"client":"' + str(address).encode("ascii") + between + behind
 
     def write_reply(self, request: RequestFields, status: int, body_bytes: int) -> bytes:
         """See ``LineFormat``."""
@@ -149,6 +184,13 @@ def _utc_time(when_s: float) -> bytes:
     """Begin a JSON line at seconds since the epoch."""
     moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(when_s))
     return b'{"time":"%b.%03dZ",' % (moment.encode(), when_s % 1 * 1000)
+
+
+def _subject(client: Client) -> bytes | None:
+    """Return the client's subject, no longer than a line has room for however it is escaped."""
+    if client.tls_subject is None:
+        return None
+    return _cut(client.tls_subject.encode("utf-8", "backslashreplace"), _SUBJECT_BYTES)
 
 
 def _local_time(second: int) -> bytes:

@@ -20,6 +20,7 @@ import select
 import stat
 
 from ktlsserve.errors import StartupError
+from ktlsserve.networks import IpAddress
 from ktlsserve.observe.access_line import Client, CombinedFormat, JsonFormat, LineFormat, RequestFields
 
 # What is gathered for one write: some 300 lines, which makes the system call cheap per line (as nginx's buffer=64k).
@@ -67,6 +68,10 @@ class AccessLog:
     def write_client(self, client: Client) -> bytes:
         """Return what lines say of a connection, for ``write``; the same for all its lines."""
         return self._format.write_client(client)
+
+    def rename_client(self, client: bytes, address: IpAddress) -> bytes:
+        """Return what ``write_client`` returned, with another address in its place."""
+        return self._format.rename_client(client, address)
 
     def write(self, client: bytes, head: bytes, status: int, body_bytes: int, when_s: float, duration_s: float) -> None:
         """Add the line of one reply: see ``LineFormat``.

@@ -12,11 +12,13 @@ from ktlsserve.config import Config, Tls
 from ktlsserve.errors import KernelTlsMissing, StartupError
 from ktlsserve.http1.request import HeadLimits
 from ktlsserve.kernel.probe import KernelTls, probe_kernel_tls
+from ktlsserve.networks import Network, Networks
 from ktlsserve.observe.access_log import AccessLog
 from ktlsserve.supervisor.listeners import Listener
 from ktlsserve.supervisor.site_assembly import assemble_redirect, assemble_sites, open_roots
-from ktlsserve.tls.certificate_files import load_chain
+from ktlsserve.tls.certificate_files import load_chain, read_authorities, read_crls
 from ktlsserve.tls.certificates import CertificateIndex
+from ktlsserve.tls.client_certificates import ClientPolicy
 from ktlsserve.tls.context import ServerContext, TlsPolicy
 from ktlsserve.tls.self_signed import self_signed
 from ktlsserve.tls.suites import SUITES, Cipher, Suite, TlsVersion
@@ -54,6 +56,8 @@ def assemble(config: Config, listeners: tuple[Listener, ...]) -> Service:
             redirect=assemble_redirect(config, roots, sites, serving) if redirecting else None,
             drain_pause_s=config.server.drain_pause_s,
             ready_path=config.server.ready_path.encode("ascii"),
+            proxy_sources=_networks(config.server.proxy_protocol),
+            forwarded_from=_networks(config.http.forwarded_from),
         )
     except BaseException:
         for root in roots.values():
@@ -72,6 +76,7 @@ def assemble_tls(tls: Tls) -> TlsService:
         groups=tls.groups,
         session_lifetime_s=tls.session_lifetime_s,
         capture_secrets=plan.kernel_sends,
+        clients=_clients(tls),
     )
     try:
         context = ServerContext(index, policy)
@@ -163,6 +168,28 @@ def _certificates(tls: Tls) -> CertificateIndex:
     for chain in index.unused(chains):
         logger.warning("%s: never used, because certificates before it serve all its names", chain.source)
     return index
+
+
+def _clients(tls: Tls) -> ClientPolicy | None:
+    """Read whose certificates clients must show; None where they aren't asked."""
+    if tls.client_auth == "off":
+        return None
+    if tls.client_ca == "off":
+        raise StartupError("tls.client_auth asks clients for certificates, and tls.client_ca doesn't say of whom")
+    clients = ClientPolicy(
+        required=tls.client_auth == "required",
+        authorities=read_authorities(tls.client_ca),
+        crls=() if tls.client_crl == "off" else read_crls(tls.client_crl),
+        depth=tls.client_depth,
+    )
+    for warning in clients.warnings(datetime.now(UTC)):
+        logger.warning("%s", warning)
+    return clients
+
+
+def _networks(ranges: tuple[Network, ...]) -> Networks | None:
+    """Return None for no networks, so that whoever asks for each connection or line can do without asking."""
+    return Networks(ranges) if ranges else None
 
 
 def _access_log(config: Config) -> AccessLog | None:

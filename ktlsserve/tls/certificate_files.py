@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from cryptography import x509
@@ -27,6 +28,7 @@ DAMAGED = (
     x509.DuplicateExtension,
     x509.UnsupportedGeneralNameType,
 )
+_CRL = re.compile(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re.DOTALL)
 KEYS_TAKEN = "ktlsserve takes RSA of 2048 bits or more, ECDSA P-256 or P-384, and Ed25519"
 
 
@@ -49,15 +51,7 @@ def read_certificates(file: Path) -> tuple[x509.Certificate, ...]:
 
 def parse_certificates(pem: bytes, source: str) -> tuple[x509.Certificate, ...]:
     """Return the certificates in PEM text, as ``read_certificates`` does; ``source`` is named in errors."""
-    if b"-----BEGIN CERTIFICATE-----" not in pem:
-        hint = "it holds a private key: are certificate and key swapped?" if b"PRIVATE KEY-----" in pem else PEM_HINT
-        raise CertificateError(f"{source}: no certificate in it; {hint}")
-    try:
-        certificates = tuple(x509.load_pem_x509_certificates(pem))
-        for certificate in certificates:
-            _parse_parts(certificate)
-    except DAMAGED as error:
-        raise CertificateError(f"{source}: a certificate in it is damaged: {error}") from error
+    certificates = _load_certificates(pem, source)
     for position, certificate in enumerate(certificates[1:], start=1):
         if not any(_may_have_issued(certificate, earlier) for earlier in certificates[:position]):
             raise CertificateError(
@@ -65,6 +59,34 @@ def parse_certificates(pem: bytes, source: str) -> tuple[x509.Certificate, ...]:
                 "put the server's certificate first, then its issuer's, and so on"
             )
     return certificates
+
+
+def read_authorities(file: Path) -> tuple[x509.Certificate, ...]:
+    """Return the authorities in a PEM file, in no particular order; raise CertificateError."""
+    certificates = _load_certificates(_read(file), str(file))
+    for position, certificate in enumerate(certificates, start=1):
+        try:
+            constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+        except x509.ExtensionNotFound:
+            # As old roots are.
+            continue
+        if not constraints.ca:
+            raise CertificateError(
+                f"{file}: certificate {position} ({_subject(certificate)}) is no authority; "
+                "name those that sign the certificates of clients"
+            )
+    return certificates
+
+
+def read_crls(file: Path) -> tuple[x509.CertificateRevocationList, ...]:
+    """Return the certificate revocation lists in a PEM file; raise CertificateError."""
+    blocks = _CRL.findall(_read(file))
+    if not blocks:
+        raise CertificateError(f"{file}: no certificate revocation list in it; {PEM_HINT}")
+    try:
+        return tuple(map(x509.load_pem_x509_crl, blocks))
+    except DAMAGED as error:
+        raise CertificateError(f"{file}: a certificate revocation list in it is damaged: {error}") from error
 
 
 def read_private_key(file: Path) -> PrivateKey:
@@ -137,6 +159,19 @@ def _read(file: Path) -> bytes:
     if len(data) > LARGEST_FILE_BYTES:
         raise CertificateError(f"{file}: is larger than {LARGEST_FILE_BYTES} bytes; is it a PEM file?")
     return data
+
+
+def _load_certificates(pem: bytes, source: str) -> tuple[x509.Certificate, ...]:
+    if b"-----BEGIN CERTIFICATE-----" not in pem:
+        hint = "it holds a private key: are certificate and key swapped?" if b"PRIVATE KEY-----" in pem else PEM_HINT
+        raise CertificateError(f"{source}: no certificate in it; {hint}")
+    try:
+        certificates = tuple(x509.load_pem_x509_certificates(pem))
+        for certificate in certificates:
+            _parse_parts(certificate)
+    except DAMAGED as error:
+        raise CertificateError(f"{source}: a certificate in it is damaged: {error}") from error
+    return certificates
 
 
 def _parse_parts(certificate: x509.Certificate) -> None:

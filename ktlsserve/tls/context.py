@@ -18,6 +18,7 @@ from OpenSSL import SSL
 
 from ktlsserve.errors import CertificateError
 from ktlsserve.tls.certificates import CertificateChain, CertificateIndex
+from ktlsserve.tls.client_certificates import ClientPolicy, verify_clients
 from ktlsserve.tls.openssl_extra import set_groups
 from ktlsserve.tls.suites import Suite, TlsVersion
 
@@ -38,24 +39,30 @@ class TlsPolicy:
     """What is offered to clients.
 
     ``suites`` in order of preference, both versions mixed; ``groups`` by OpenSSL's names; ``session_lifetime_s`` how
-    long a ticket can be resumed; ``capture_secrets`` whether the keys are wanted outside OpenSSL.
+    long a ticket can be resumed; ``capture_secrets`` whether the keys are wanted outside OpenSSL; ``clients`` whose
+    certificates clients are asked for, None where they aren't.
     """
 
     suites: tuple[Suite, ...]
     groups: tuple[str, ...]
     session_lifetime_s: int
     capture_secrets: bool
+    clients: ClientPolicy | None = None
 
 
 class CapturedSecrets:
-    """Application traffic secrets of one TLS 1.3 connection, filled in by the key-log callback."""
+    """Application traffic secrets of one TLS 1.3 connection, filled in by the key-log callback.
 
-    __slots__ = ("client", "failure", "server")
+    ``refusal`` says why the client's certificate was refused, if it was.
+    """
+
+    __slots__ = ("client", "failure", "refusal", "server")
 
     def __init__(self) -> None:
         self.client: bytes | None = None
         self.server: bytes | None = None
         self.failure: BaseException | None = None
+        self.refusal = ""
 
 
 class NoCommonProtocol(Exception):
@@ -75,7 +82,7 @@ class ServerContext:
     def new_connection(self) -> SSL.Connection:
         """Return a server-side connection over memory BIOs, its app data CapturedSecrets where wanted."""
         connection = SSL.Connection(self._contexts[self._index.default], None)
-        if self.policy.capture_secrets:
+        if self.policy.capture_secrets or self.policy.clients is not None:
             connection.set_app_data(CapturedSecrets())
         connection.set_accept_state()
         return connection
@@ -113,6 +120,8 @@ def _make_context(chains: Sequence[CertificateChain], policy: TlsPolicy) -> SSL.
     context.set_alpn_select_callback(_select_protocol)
     if policy.capture_secrets:
         context.set_keylog_callback(_capture_secret)
+    if policy.clients is not None:
+        verify_clients(context, policy.clients)
     for chain in chains:
         _use_chain(context, chain)
     return context

@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from OpenSSL import SSL
 
 from ktlsserve.errors import HandshakeError
+from ktlsserve.tls.client_certificates import ClientCertificate, peer_certificate
 from ktlsserve.tls.client_hello import HelloReader
 from ktlsserve.tls.context import CapturedSecrets, NoCommonProtocol, ServerContext
 from ktlsserve.tls.crypto_info import TrafficKeys
@@ -41,6 +42,8 @@ from ktlsserve.tls.suites import SUITE_BY_OPENSSL_NAME, Suite, TlsVersion
 
 GREEDY_READ_BYTES = 65536
 
+# How versions 1 and 2 of the PROXY protocol begin.
+_PROXY_HEADERS = (b"PROXY", b"\r\n\r\n\0")
 # What a browser that was given http:// for a TLS port shows, in words; the same courtesy as nginx's and Caddy's.
 _PLAIN_HTTP_METHODS = (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"OPTIO", b"DELET", b"PATCH", b"TRACE", b"CONNE")
 _PLAIN_HTTP_BODY = b"This port speaks HTTPS: use https:// in the address.\n"
@@ -63,7 +66,10 @@ class DirectionKeys:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Established:
-    """A finished handshake. ``tx`` and ``rx`` are None where the policy doesn't capture secrets."""
+    """A finished handshake. ``tx`` and ``rx`` are None where the policy doesn't capture secrets.
+
+    ``client`` is the certificate that the client has shown, None where it wasn't asked or has none.
+    """
 
     suite: Suite
     group: str
@@ -71,21 +77,25 @@ class Established:
     resumed: bool
     tx: DirectionKeys | None
     rx: DirectionKeys | None
+    client: ClientCertificate | None = None
 
 
 class Handshake:
     """One connection's handshake: ``receive_data``, then ``data_to_send``, until ``established`` is set.
 
-    ``connection`` is the OpenSSL object; ``exact`` makes ``wanted`` stop at each record's end. ``receive_data`` raises
-    HandshakeError when it can't go on; ``data_to_send`` then still has the alert for the peer.
+    ``connection`` is the OpenSSL object; ``exact`` makes ``wanted`` stop at each record's end; ``now_s`` is the time
+    since the epoch. ``receive_data`` raises HandshakeError when it can't go on; ``data_to_send`` then still has the
+    alert for the peer.
     """
 
     __slots__ = (
+        "_asks_client",
         "_capture",
         "_first",
         "_hello",
         "_inbound",
         "_max_bytes",
+        "_now_s",
         "_outbound",
         "_output",
         "_reader",
@@ -94,10 +104,12 @@ class Handshake:
         "established",
     )
 
-    def __init__(self, context: ServerContext, *, max_bytes: int, exact: bool) -> None:
+    def __init__(self, context: ServerContext, *, max_bytes: int, exact: bool, now_s: float) -> None:
         self.connection = context.new_connection()
         self.established: Established | None = None
         self._capture = context.policy.capture_secrets
+        self._asks_client = context.policy.clients is not None
+        self._now_s = now_s
         self._reader = RecordReader() if exact else None
         self._max_bytes = max_bytes
         self._received = 0
@@ -143,11 +155,15 @@ class Handshake:
         self._first = (self._first + data)[:HEADER_BYTES]
         if self._first[0] == HANDSHAKE:
             return
-        if len(self._first) < HEADER_BYTES and any(m.startswith(self._first) for m in _PLAIN_HTTP_METHODS):
+        if len(self._first) < HEADER_BYTES and any(
+            known.startswith(self._first) for known in (*_PLAIN_HTTP_METHODS, *_PROXY_HEADERS)
+        ):
             return
         if self._first.startswith(_PLAIN_HTTP_METHODS):
             self._output += _PLAIN_HTTP_ANSWER
             raise HandshakeError("plain HTTP on a TLS port")
+        if self._first in _PROXY_HEADERS:
+            raise HandshakeError("a PROXY header where server.proxy_protocol expects none")
         raise HandshakeError("not a TLS record")
 
     def _step(self, data: bytes) -> None:
@@ -163,7 +179,10 @@ class Handshake:
             raise HandshakeError(str(error)) from error
         except SSL.Error as error:
             self._take_flight()
-            raise HandshakeError(describe_openssl_error(error)) from error
+            captured: CapturedSecrets | None = connection.get_app_data()
+            refusal = captured.refusal if captured is not None else ""
+            reason = f"client certificate refused: {refusal}" if refusal else describe_openssl_error(error)
+            raise HandshakeError(reason) from error
         flight = self._take_flight()
         if finished:
             self._finish(flight)
@@ -187,6 +206,8 @@ class Handshake:
             tls13 = suite.version is TlsVersion.TLS1_3
             secrets = connection.get_app_data()
             tx, rx = self._tls13_keys(suite, last_flight, secrets) if tls13 else self._tls12_keys(suite)
+        client = self._client() if self._asks_client else None
+        if self._capture or self._asks_client:
             # The hand-over needs the keys; nothing else keeps them.
             connection.set_app_data(None)
         self.established = Established(
@@ -196,7 +217,19 @@ class Handshake:
             resumed=session_reused(connection),
             tx=tx,
             rx=rx,
+            client=client,
         )
+
+    def _client(self) -> ClientCertificate | None:
+        """Return the client's certificate; that of a resumed session may have ended since it was verified."""
+        client = peer_certificate(self.connection)
+        if client is not None and client.not_after_s < self._now_s:
+            # Without the tickets that it would come back with.
+            self._output = b""
+            raise HandshakeError(
+                f"client certificate refused: it has expired since its session began ({client.subject})"
+            )
+        return client
 
     def _require_nothing_behind(self) -> None:
         """Refuse a hand-over to a kernel that could not decrypt what was read already."""

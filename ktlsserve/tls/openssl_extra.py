@@ -42,6 +42,11 @@ def session_reused(connection: SSL.Connection) -> bool:
     return bool(_lib.SSL_session_reused(connection._ssl))  # noqa: SLF001
 
 
+def verify_error_text(error: int) -> str:
+    """Say in words why a certificate was refused (X509_verify_cert_error_string(3))."""
+    return bytes(_ffi.string(_lib.X509_verify_cert_error_string(error))).decode("ascii", "replace")
+
+
 def continue_handshake(connection: SSL.Connection) -> bool:
     """Go on with the handshake; return whether it is finished. Raises SSL.Error as ``do_handshake`` does."""
     result = _lib.SSL_do_handshake(connection._ssl)  # noqa: SLF001

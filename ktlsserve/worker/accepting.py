@@ -12,7 +12,9 @@ import logging
 import math
 import select
 import socket
+from ipaddress import ip_address
 
+from ktlsserve.networks import IpAddress
 from ktlsserve.worker.connection import Connection
 from ktlsserve.worker.service import Service
 
@@ -127,3 +129,8 @@ def format_peer(address: tuple[object, ...]) -> str:
     """Return a socket address as people write it: an IPv6 address in brackets."""
     host, port = address[0], address[1]
     return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
+
+
+def address_of(peer: str) -> IpAddress:
+    """Return the IP address in what ``format_peer`` wrote."""
+    return ip_address(peer.rpartition(":")[0].strip("[]"))

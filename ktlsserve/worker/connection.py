@@ -12,6 +12,7 @@ from ktlsserve.errors import IllegalTransition
 from ktlsserve.http1.body import BodyDiscarder
 from ktlsserve.http1.reply import Reply
 from ktlsserve.http1.request import Request
+from ktlsserve.proxy_protocol.reader import HeaderReader
 from ktlsserve.tls.handshake import Established, Handshake
 from ktlsserve.worker.memo import Memo
 from ktlsserve.worker.outbox import Outbox
@@ -43,11 +44,13 @@ class Connection:
     """State and belongings of one client's connection; the phases act on it.
 
     ``receiver`` and ``sender`` exist once the connection is ready for application data, and not before: that nothing
-    is sent in clear rests on it. ``interest`` is the epoll mask that is registered.
+    is sent in clear rests on it. ``interest`` is the epoll mask that is registered. ``peer`` is the client's address as
+    people write it, and ``balancer`` that of the load balancer which named it in a PROXY header, if one did.
     """
 
     __slots__ = (
         "accepted_s",
+        "balancer",
         "buffer",
         "discarder",
         "established",
@@ -56,14 +59,17 @@ class Connection:
         "front",
         "handshake",
         "handshake_output",
+        "handshake_s",
         "has_waited",
         "head",
         "input_ended",
         "interest",
         "kernel_sends",
         "logged_client",
+        "logged_proxy",
         "outbox",
         "peer",
+        "proxy_header",
         "receiver",
         "reply",
         "request_s",
@@ -82,9 +88,13 @@ class Connection:
         self.state = state
         self.accepted_s = now_s
         self.interest = select.EPOLLIN
+        # What comes before the client's first byte.
+        self.balancer = ""
+        self.proxy_header: HeaderReader | None = None
         # Handshake.
         self.handshake: Handshake | None = None
         self.handshake_output = b""
+        self.handshake_s = 0.0
         self.established: Established | None = None
         self.kernel_sends = False
         # Both halves, from the hand-over on.
@@ -104,6 +114,7 @@ class Connection:
         self.head = b""
         self.request_s = 0.0
         self.logged_client: bytes | None = None
+        self.logged_proxy: bytes | None = None
         # Closing: what was unsent at the last look, and how many looks there were.
         self.unsent_bytes = -1
         self.flush_checks = 0

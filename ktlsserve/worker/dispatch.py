@@ -6,7 +6,7 @@ import logging
 import select
 from typing import TYPE_CHECKING
 
-from ktlsserve.worker import closing, requests, sending
+from ktlsserve.worker import closing, proxying, requests, sending
 from ktlsserve.worker.connection import Connection, Timeout
 from ktlsserve.worker.states import State
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # A broken connection is found out by sending.
-_WRITABLE = select.EPOLLOUT | select.EPOLLERR | select.EPOLLHUP
+_BROKEN = select.EPOLLERR | select.EPOLLHUP
+_WRITABLE = select.EPOLLOUT | _BROKEN
 
 
 def on_event(worker: Worker, conn: Connection, events: int) -> None:
@@ -24,20 +25,28 @@ def on_event(worker: Worker, conn: Connection, events: int) -> None:
     state = conn.state
     if state in (State.IDLE, State.HEAD, State.BODY):
         requests.receive(worker, conn)
-    elif state is State.SENDING:
-        if events & select.EPOLLIN:
-            requests.receive(worker, conn)
-        if events & _WRITABLE and conn.state is State.SENDING:
-            requests.continue_sending(worker, conn)
+    elif state in (State.SENDING, State.READING):
+        _during_reply(worker, conn, events)
     elif state is State.HANDSHAKE:
         worker.handshake_waits(conn)
     elif state in (State.FLUSHING, State.NOTIFIED):
-        if events & (select.EPOLLERR | select.EPOLLHUP):
+        if events & _BROKEN:
             closing.abort(worker, conn)
         else:
             closing.check_flushed(worker, conn)
+    elif state is State.PROXY_HEADER:
+        proxying.continue_proxy_header(worker, conn)
     elif state is State.LINGERING:
         closing.discard_input(worker, conn)
+
+
+def _during_reply(worker: Worker, conn: Connection, events: int) -> None:
+    if events & select.EPOLLIN:
+        requests.receive(worker, conn)
+    if conn.state is State.SENDING and events & _WRITABLE:
+        requests.continue_sending(worker, conn)
+    elif conn.state is State.READING and events & _BROKEN:
+        closing.abort(worker, conn)
 
 
 def on_timeout(worker: Worker, conn: Connection, kind: Timeout) -> None:

@@ -35,7 +35,7 @@ def begin_handshake(worker: Worker, conn: Connection, tls: TlsService) -> None:
         abort(worker, conn)
         return
     exact = conn.kernel_sends and tls.plan.kernel_receives
-    conn.handshake = Handshake(tls.context, max_bytes=tls.max_handshake_bytes, exact=exact)
+    conn.handshake = Handshake(tls.context, max_bytes=tls.max_handshake_bytes, exact=exact, now_s=worker.clock_s)
 
 
 def continue_handshake(worker: Worker, conn: Connection) -> None:
@@ -114,6 +114,7 @@ def _finish(worker: Worker, conn: Connection, handshake: Handshake) -> None:
     conn.handshake = None
     # The keys are where they belong now; the connection's record of its handshake has none.
     conn.established = established if established.tx is None else replace(established, tx=None, rx=None)
+    conn.handshake_s = worker.now_s - conn.accepted_s
     conn.kernel_sends = halves.kernel_sends
     conn.receiver, conn.sender = halves.receiver, halves.sender
     if logger.isEnabledFor(logging.DEBUG):
@@ -137,3 +138,5 @@ def _log(conn: Connection, established: Established) -> None:
         established.resumed,
         "kernel" if conn.kernel_sends else "userspace",
     )
+    if established.client is not None:
+        logger.debug("%s: the client is %s", conn.peer, established.client.subject)

@@ -24,18 +24,21 @@ from ktlsserve.http1.readiness import with_readiness
 from ktlsserve.http1.reply import Reply
 from ktlsserve.http1.request import Request
 from ktlsserve.kernel.inotify import ChangeNotices
-from ktlsserve.worker import closing, handshaking, requests
-from ktlsserve.worker.accepting import Acceptor
-from ktlsserve.worker.accounting import describe_client
+from ktlsserve.worker import closing, handshaking, proxying, requests
+from ktlsserve.worker.accepting import Acceptor, address_of
+from ktlsserve.worker.accounting import write_client
 from ktlsserve.worker.connection import Connection, Front, Timeout
 from ktlsserve.worker.dispatch import on_event, on_timeout
 from ktlsserve.worker.hashing import ETAG_WAIT_S, Hashing
 from ktlsserve.worker.memo import Memo
 from ktlsserve.worker.orders import RETIRE, STOP, Orders
+from ktlsserve.worker.reading import Reader
+from ktlsserve.worker.residency import Residency
 from ktlsserve.worker.service import Service
 from ktlsserve.worker.stages import Departure, Stage
 from ktlsserve.worker.states import State
 from ktlsserve.worker.timers import Deadlines
+from ktlsserve.worker.turn import Turn
 from ktlsserve.worker.verifier import Verifier
 
 logger = logging.getLogger(__name__)
@@ -101,6 +104,9 @@ class Worker:
         self.files = FileCache(
             service.roots[0], notices, most_entries=service.files.cached_files, max_age_s=service.files.cache_s
         )
+        self.residency = Residency(enabled=service.files.read_threads > 0)
+        self.reader = Reader(service.files.read_threads, service.limits.connections)
+        self._epoll.register(self.reader.fileno(), select.EPOLLIN)
         self.sites = service.sites.map(self._with_cache)
         self._front = self._make_front(self.sites.answer)
         self._redirect_fds = {listener.fileno() for listener in service.redirect_listeners}
@@ -115,20 +121,22 @@ class Worker:
             for fd in self.hashing.filenos():
                 self._epoll.register(fd, select.EPOLLIN)
         self._acceptor = Acceptor(service, self._epoll)
+        limits = service.limits
+        self.turn = Turn(self._handle, alone_bytes=limits.slice_bytes, shared_bytes=limits.shared_slice_bytes)
 
     def run(self) -> None:
         """Serve until the drain is over."""
         while not (self.draining and self._is_done()):
             ready = self._epoll.poll(self._wait_s(), _EVENTS_A_TURN)
             self._begin_turn(noticed=self._notices_event in ready)
-            for fd, events in ready:
-                self._handle(fd, events)
+            self.turn.handle(ready, self.now_s)
             self._run_handshakes()
             self._run_later()
             self._run_timers()
         self.verifier.close()
         if self.hashing is not None:
             self.hashing.close()
+        self.reader.close()
         if self.service.access_log is not None:
             self.service.access_log.close()
 
@@ -163,7 +171,7 @@ class Worker:
             return
         client, head = conn.logged_client, conn.head
         if client is None:
-            client = conn.logged_client = log.write_client(describe_client(conn))
+            client = write_client(log, conn, self.service.forwarded_from)
         # A reply to what was no request (a bad head, one that didn't come) has no request line, as nginx writes it.
         log.write(client, head, status, body_bytes, self.when_s, self.now_s - conn.request_s if head else 0.0)
         conn.head = b""
@@ -173,6 +181,9 @@ class Worker:
     def forget(self, conn: Connection) -> None:
         """Drop a connection that is about to close."""
         self._connections.pop(conn.fd, None)
+        self.turn.forget(conn.fd)
+        if conn.state is State.READING:
+            self.reader.cancel(conn)
         self.deadlines.clear(conn)
         self._checks.clear(conn)
         self._acceptor.connection_ended(conn)
@@ -187,7 +198,7 @@ class Worker:
     def _make_front(self, answer: Callable[[Request, int], Reply]) -> Front:
         if self.service.ready_path:
             answer = with_readiness(self.service.ready_path, self._is_ready, answer, self.sites.default.server)
-        return Front(answer, Memo(self.files, self.service.head_limits, self.service.files.small_bytes))
+        return Front(answer, Memo(self.files, self.service.head_limits, self.service.files.small_bytes, self.residency))
 
     def _is_ready(self) -> bool:
         return self.departure.ready
@@ -196,7 +207,7 @@ class Worker:
 
     def _begin_turn(self, *, noticed: bool) -> None:
         """Take the time, and learn of changed files before any request is answered."""
-        self.now_s = self.files.now_s = time.monotonic()
+        self.now_s = self.files.now_s = self.residency.now_s = time.monotonic()
         self.when_s = time.time()
         self.clock_s = int(self.when_s)
         if noticed:
@@ -214,6 +225,9 @@ class Worker:
             self._resume(self.verifier.finished(self.clock_s))
         elif self.hashing is not None and fd in self.hashing.filenos():
             self._resume(self.hashing.finished())
+        elif fd == self.reader.fileno():
+            for conn in self.reader.finished(self.residency):
+                self._guard(conn, requests.resume_sending)
 
     def _accept(self, fd: int) -> None:
         accepted = self._acceptor.accept(fd, self.now_s)
@@ -223,7 +237,10 @@ class Worker:
     def _begin(self, sock: socket.socket, peer: str, *, redirects: bool) -> None:
         tls = None if redirects else self.service.tls
         front = self._redirect_front if redirects else self._front
-        conn = Connection(sock, peer, State.HANDSHAKE if tls else State.HEAD, self.now_s, front)
+        sources = self.service.proxy_sources
+        proxied = sources is not None and address_of(peer) in sources
+        first = State.PROXY_HEADER if proxied else State.HANDSHAKE if tls else State.HEAD
+        conn = Connection(sock, peer, first, self.now_s, front)
         try:
             self._epoll.register(conn.fd, conn.interest)
         except OSError as error:
@@ -233,7 +250,9 @@ class Worker:
             return
         self._connections[conn.fd] = conn
         self._acceptor.connection_begun(conn, handshake=tls is not None)
-        if tls is not None:
+        if proxied:
+            self._guard(conn, proxying.begin_proxy_header, tls)
+        elif tls is not None:
             self._guard(conn, handshaking.begin_handshake, tls)
         else:
             self._guard(conn, requests.begin_requests)
@@ -284,7 +303,7 @@ class Worker:
 
     def _wait_s(self) -> float:
         """Return how long poll may sleep; -1 is for ever."""
-        if self._later or self._handshakes:
+        if self._later or self._handshakes or self.turn.unfinished:
             return 0
         moment_s = min(
             self.deadlines.soonest_s,

@@ -17,14 +17,13 @@ cache has let go of the file.
 
 from __future__ import annotations
 
-import os
-
 from ktlsserve.files.cache import FileCache
 from ktlsserve.files.open_file import OpenFile
 from ktlsserve.http1.dates import format_http_date
 from ktlsserve.http1.reply import FileSlice, Reply
 from ktlsserve.http1.request import BodyKind, HeadLimits, Request
 from ktlsserve.http1.request_key import RequestKey, request_key
+from ktlsserve.worker.residency import Residency
 
 _DATE_BYTES = 29
 # Heads of browsers have 300 to 1000 bytes; who sends more is not helped by what would crowd out the others.
@@ -90,10 +89,11 @@ class FinishedReply:
 class Memo:
     """The finished replies of one worker, of files opened through ``cache``."""
 
-    __slots__ = ("_by_head", "_by_key", "_cache", "_limits", "_small_bytes")
+    __slots__ = ("_by_head", "_by_key", "_cache", "_limits", "_residency", "_small_bytes")
 
-    def __init__(self, cache: FileCache, limits: HeadLimits, small_bytes: int) -> None:
+    def __init__(self, cache: FileCache, limits: HeadLimits, small_bytes: int, residency: Residency) -> None:
         self._cache = cache
+        self._residency = residency
         self._small_bytes = small_bytes
         self._limits = limits
         self._by_head: dict[bytes, FinishedReply] = {}
@@ -138,8 +138,9 @@ class Memo:
                 return
             finished = FinishedReply(reply, part, None)
         elif part.count <= self._small_bytes:
-            content = os.pread(part.file.fd, part.count, part.offset)
-            if len(content) != part.count:
+            content = self._residency.read(part.file, part.offset, part.count)
+            if content is None or len(content) != part.count:
+                # Not read yet: this reply goes another way, and the next one like it is kept. Or just truncated.
                 return
             finished = FinishedReply(reply, content, None)
         else:

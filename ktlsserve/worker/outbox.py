@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from enum import Enum, auto
 
 from ktlsserve.errors import FileTruncated
-from ktlsserve.http1.reply import FileSlice, Reply
+from ktlsserve.http1.reply import FileSlice, Reply, ServedFile
+from ktlsserve.worker.residency import WINDOW_BYTES
 from ktlsserve.worker.senders import Sender
+
+AtHand = Callable[[ServedFile, int, int], bool]
 
 
 class Progress(Enum):
@@ -16,19 +20,28 @@ class Progress(Enum):
     DONE = auto()
     BLOCKED = auto()
     SLICE_USED = auto()
+    NOT_AT_HAND = auto()
 
 
 class Outbox:
-    """Sends one reply over as many turns as it takes. Its head may be empty, where it has left already."""
+    """Sends one reply over as many turns as it takes. Its head may be empty, where it has left already.
 
-    __slots__ = ("_parts",)
+    Files are sent a window at a time, each once it is known to be in memory, or was read ahead: nothing that stands
+    before it in the reply leaves sooner, so that no record lies open meanwhile.
+    """
+
+    __slots__ = ("_parts", "_seen_bytes")
 
     def __init__(self, reply: Reply) -> None:
         parts = (reply.head, *reply.body) if reply.head else reply.body
         self._parts: deque[bytes | memoryview | FileSlice] = deque(parts)
+        # How much of the next file may be sent without asking whether it is at hand.
+        self._seen_bytes = 0
 
-    def send(self, sender: Sender, slice_bytes: int) -> Progress:
+    def send(self, sender: Sender, slice_bytes: int, at_hand: AtHand | None = None) -> Progress:
         """Send up to ``slice_bytes``; raise FileTruncated, or OSError as the socket does.
+
+        ``at_hand`` tells of a part of a file whether it can be sent without waiting; None: all can.
 
         MSG_MORE goes with a part only while another follows, and no part is empty: a record left open by it is sent
         with the next part for certain, or dies with the connection.
@@ -39,9 +52,11 @@ class Outbox:
             while parts:
                 if left <= 0:
                     return Progress.SLICE_USED
+                if self._seen_bytes < left and not self._look(at_hand, left):
+                    return Progress.NOT_AT_HAND
                 part = parts[0]
                 if isinstance(part, FileSlice):
-                    wanted = min(part.count, left)
+                    wanted = min(self._seen_bytes, left)
                     taken = self._send_file(sender, part, wanted)
                     if taken < wanted and not sender.holds_ciphertext:
                         # The socket is full: asking again would only say so. Where it isn't, epoll tells at once.
@@ -72,10 +87,41 @@ class Outbox:
             raise FileTruncated(f"a file ends at {part.offset}, {part.count} bytes before the length announced")
         part.offset += taken
         part.count -= taken
+        self._seen_bytes -= taken
         if not part.count:
             part.file.release()
             self._parts.popleft()
         return taken
+
+    def _look(self, at_hand: AtHand | None, most_bytes: int) -> bool:
+        """Look whether the next ``most_bytes`` of a file are at hand; return False where none of them is.
+
+        Looked at are whole windows, so the next slice may find that it was looked at before.
+        """
+        while self._seen_bytes < most_bytes:
+            window = self.window()
+            if window is None:
+                break
+            if at_hand is not None and not at_hand(*window):
+                return self._seen_bytes > 0
+            self._seen_bytes += window[2]
+        return True
+
+    def window(self) -> tuple[ServedFile, int, int] | None:
+        """Return the next part of a file that hasn't been looked at: file, offset and count; None where there is none.
+
+        It is one of the file that is sent next, up to the end of the window in which it begins.
+        """
+        for part in self._parts:
+            if isinstance(part, FileSlice):
+                offset = part.offset + self._seen_bytes
+                count = min(part.count - self._seen_bytes, WINDOW_BYTES - offset % WINDOW_BYTES)
+                return (part.file, offset, count) if count else None
+        return None
+
+    def note_read(self) -> None:
+        """Take the next window as being at hand, without asking again: it was read ahead, or can't be."""
+        self._look(None, 1)
 
     @property
     def unsent_bytes(self) -> int:

@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 _READ_BYTES = 65536
 _HEAD_END = b"\r\n\r\n"
 _AWAITING = frozenset({State.IDLE, State.HEAD})
+_REPLYING = frozenset({State.SENDING, State.READING})
 # Replies to pipelined requests before other connections have their turn.
 _REPLIES_A_TURN = 16
 
@@ -81,7 +82,7 @@ def receive(worker: Worker, conn: Connection, *, held: bool = False) -> None:
         conn.buffer = conn.buffer + data if conn.buffer else data
     else:
         conn.input_ended = True
-    if conn.state is State.SENDING:
+    if conn.state in _REPLYING:
         watch_while_sending(worker, conn)
     else:
         answer_buffered(worker, conn)
@@ -136,7 +137,7 @@ def _end_violation(worker: Worker, conn: Connection, error: PeerViolation) -> No
     told in order that nothing more comes, and Content-Length tells it that the reply isn't whole.
     """
     logger.info("%s: connection ends: %s", conn.peer, error)
-    if conn.state is State.SENDING and not isinstance(error, KeyUpdateUnsupported):
+    if conn.state in _REPLYING and not isinstance(error, KeyUpdateUnsupported):
         abort(worker, conn)
     else:
         begin_close(worker, conn)
@@ -146,6 +147,15 @@ def continue_sending(worker: Worker, conn: Connection) -> None:
     """Send on; when the reply is complete, turn to the next request."""
     if send_reply(worker, conn):
         answer_buffered(worker, conn, answered=True)
+
+
+def resume_sending(worker: Worker, conn: Connection) -> None:
+    """Send on what has been read ahead."""
+    if conn.outbox is None:
+        raise RuntimeError("a file was read for no reply")
+    conn.outbox.note_read()
+    begin_sending(worker, conn)
+    continue_sending(worker, conn)
 
 
 def answer_buffered(worker: Worker, conn: Connection, *, answered: bool = False) -> None:

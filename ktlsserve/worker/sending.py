@@ -25,8 +25,10 @@ def send_reply(worker: Worker, conn: Connection) -> bool:
     outbox, sender = conn.outbox, conn.sender
     if outbox is None or sender is None:
         raise RuntimeError("there is no reply to send")
+    # A reply begins with a whole slice: most are at their end with it, and need no event to go on.
+    slice_bytes = worker.turn.slice_bytes if conn.state is State.SENDING else worker.service.limits.slice_bytes
     try:
-        progress = outbox.send(sender, worker.service.limits.slice_bytes)
+        progress = outbox.send(sender, slice_bytes, worker.residency.at_hand)
     except (FileTruncated, HandoverError) as error:
         logger.warning("%s: connection aborted: %s", conn.peer, error)
         abort(worker, conn)
@@ -41,6 +43,9 @@ def send_reply(worker: Worker, conn: Connection) -> bool:
         conn.outbox = None
         conn.unsent_bytes = -1
         return True
+    if progress is Progress.NOT_AT_HAND:
+        await_file(worker, conn)
+        return False
     if conn.state is not State.SENDING:
         begin_sending(worker, conn)
     return False
@@ -57,10 +62,17 @@ def begin_sending(worker: Worker, conn: Connection) -> None:
 
 
 def send_finished(worker: Worker, conn: Connection, finished: FinishedReply) -> int:
-    """Send a finished reply as far as one call for each part goes; return the bytes taken, -1 for all of them."""
+    """Send a finished reply as far as one call for each part goes; return the bytes taken, -1 for all of them.
+
+    None is sent of a file that isn't at hand.
+    """
     sender, wire, file = conn.sender, finished.wire, finished.file
     if sender is None:
         raise RuntimeError("there is nothing to send with")
+    if file is not None and worker.now_s >= file.at_hand_until_s:
+        most_bytes = min(finished.count, worker.service.limits.slice_bytes)
+        if not worker.residency.at_hand(file, finished.offset, most_bytes):
+            return 0
     sent = 0
     try:
         sent = sender.send(wire, more=file is not None)
@@ -75,9 +87,26 @@ def send_finished(worker: Worker, conn: Connection, finished: FinishedReply) -> 
 
 
 def watch_while_sending(worker: Worker, conn: Connection) -> None:
-    """Wait for room to send; read on too (a KeyUpdate must not wait for the end of a download), within bounds."""
+    """Wait for room to send; read on too (a KeyUpdate must not wait for the end of a download), within bounds.
+
+    While a file is being read ahead there is nothing to send.
+    """
     room = not conn.input_ended and len(conn.buffer) < worker.service.head_limits.head_bytes
-    worker.watch(conn, select.EPOLLOUT | select.EPOLLIN if room else select.EPOLLOUT)
+    sending = select.EPOLLOUT if conn.state is State.SENDING else 0
+    worker.watch(conn, sending | select.EPOLLIN if room else sending)
+
+
+def await_file(worker: Worker, conn: Connection) -> None:
+    """Wait until the window that comes next has been read by a thread; the client has no part in it, and no timeout."""
+    if conn.state is not State.SENDING:
+        conn.move(State.SENDING)
+    conn.move(State.READING)
+    worker.deadlines.clear(conn)
+    if worker.reader.submit(conn):
+        watch_while_sending(worker, conn)
+    else:
+        logger.warning("%s: connection aborted: too many files wait to be read", conn.peer)
+        abort(worker, conn)
 
 
 def time_out_send(worker: Worker, conn: Connection) -> None:

@@ -10,6 +10,7 @@ from ktlsserve.files.root import Root
 from ktlsserve.http1.https_redirect import HttpsRedirect
 from ktlsserve.http1.request import HeadLimits
 from ktlsserve.http1.sites import Sites
+from ktlsserve.networks import Networks
 from ktlsserve.observe.access_log import AccessLog
 from ktlsserve.tls.context import ServerContext
 from ktlsserve.worker.handover import HandoverPlan
@@ -31,7 +32,8 @@ class Service:
 
     ``tls`` is None for plain HTTP, ``access_log`` None where there is none. ``listeners`` are bound and listening;
     what comes in on those of ``redirect_listeners`` is plain HTTP, and answered by ``redirect``. ``roots`` are the
-    folders that ``sites`` and ``redirect`` open files in.
+    folders that ``sites`` and ``redirect`` open files in. Connections from ``proxy_sources`` begin with a PROXY header;
+    what proxies in ``forwarded_from`` say in X-Forwarded-For is believed. None: there are no such.
     """
 
     listeners: tuple[socket.socket, ...]
@@ -48,6 +50,8 @@ class Service:
     redirect: HttpsRedirect | None = None
     drain_pause_s: float = 0.0
     ready_path: bytes = b""
+    proxy_sources: Networks | None = None
+    forwarded_from: Networks | None = None
 
     def close(self) -> None:
         """Give this process's descriptors back, except the listeners; the workers have their own."""

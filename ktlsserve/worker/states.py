@@ -2,9 +2,11 @@
 
 ::
 
+    PROXY_HEADER ─────┐                what the load balancer says of its client, where it must
+        ▼             ▼
     HANDSHAKE ──► HEAD ◄─────► IDLE
         │          │            │
-        │          ├──► SENDING ◄──┐
+        │          ├──► SENDING ◄──┐ ◄──► READING   until a thread has read what is to be sent next
         │          │      │  │     │
         │          │      │  └──► BODY    reading over a request's body once its reply is sent
         │          ▼      ▼
@@ -31,10 +33,12 @@ class State(IntEnum):
     An IntEnum, because it is hashed for every request, and an Enum's hash is a call into Python.
     """
 
+    PROXY_HEADER = auto()
     HANDSHAKE = auto()
     HEAD = auto()
     IDLE = auto()
     SENDING = auto()
+    READING = auto()
     BODY = auto()
     FLUSHING = auto()
     NOTIFIED = auto()
@@ -43,10 +47,12 @@ class State(IntEnum):
 
 
 TRANSITIONS: dict[State, frozenset[State]] = {
+    State.PROXY_HEADER: frozenset({State.HANDSHAKE, State.HEAD, State.CLOSED}),
     State.HANDSHAKE: frozenset({State.HEAD, State.LINGERING, State.CLOSED}),
     State.HEAD: frozenset({State.SENDING, State.IDLE, State.BODY, State.FLUSHING, State.CLOSED}),
     State.IDLE: frozenset({State.HEAD, State.SENDING, State.BODY, State.FLUSHING, State.CLOSED}),
-    State.SENDING: frozenset({State.IDLE, State.HEAD, State.BODY, State.FLUSHING, State.CLOSED}),
+    State.SENDING: frozenset({State.READING, State.IDLE, State.HEAD, State.BODY, State.FLUSHING, State.CLOSED}),
+    State.READING: frozenset({State.SENDING, State.FLUSHING, State.CLOSED}),
     State.BODY: frozenset({State.IDLE, State.HEAD, State.SENDING, State.FLUSHING, State.CLOSED}),
     State.FLUSHING: frozenset({State.NOTIFIED, State.CLOSED}),
     State.NOTIFIED: frozenset({State.LINGERING, State.CLOSED}),

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -197,6 +197,16 @@ PEERS = (
         "aiohttp", _aiohttp, module="aiohttp", cure="pip install aiohttp", version=partial(_module_versions, "aiohttp")
     ),
 )
+
+
+def with_arguments(peer: Peer, *arguments: str) -> Peer:
+    """Return a peer that is started with more arguments."""
+
+    def launch(place: Place) -> Launch:
+        made = peer.launch(place)
+        return Launch([*made.command, *arguments], made.environment)
+
+    return replace(peer, launch=launch)
 
 
 def choose_peers(names: Sequence[str], *, quick: bool) -> list[Peer]:

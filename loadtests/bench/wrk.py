@@ -22,7 +22,7 @@ _MARK = "bench-summary "
 _TIMEOUT_S = 60
 # A run that takes longer than its duration by this much hangs.
 _GRACE_S = 90.0
-_SUMMARY = r"""
+SUMMARY = r"""
 done = function(summary, latency, requests)
   local e = summary.errors
   io.write(string.format(
@@ -62,7 +62,7 @@ class Load:
 def script(workload: Workload) -> str:
     """Return the Lua script of a workload."""
     close = _CLOSE if workload.persistence is Persistence.CLOSE else ""
-    return close + (_UNIQUE if workload.head is Head.UNIQUE else "") + _SUMMARY
+    return close + (_UNIQUE if workload.head is Head.UNIQUE else "") + SUMMARY
 
 
 def run(workload: Workload, url: str, duration_s: int, processors: Processors, folder: Path) -> Load:

@@ -21,6 +21,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 NOW = datetime(2030, 6, 15, 12, 0, tzinfo=UTC)
+# Days around NOW that hold today, too, for what is verified by the real clock.
+TODAY_TOO = (-7300, 7300)
 KINDS = ("rsa", "p256", "p384", "ed25519")
 
 
@@ -75,6 +77,26 @@ class Issued:
         Without ``key``, a new one of ``kind`` is made for it.
         """
         return _sign(self, common_name, names, key or new_key(kind), authority=authority, days=days, usage=usage)
+
+    def issue_client(
+        self, common_name: str = "alice", *, kind: str = "p256", days: tuple[int, int] = TODAY_TOO
+    ) -> Issued:
+        """Sign a client's certificate."""
+        return self.issue(common_name, kind=kind, days=days, usage=ExtendedKeyUsageOID.CLIENT_AUTH)
+
+    def revoke(self, *revoked: Issued, days: tuple[int, int] = TODAY_TOO) -> bytes:
+        """Sign a list of revoked certificates, as PEM."""
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self.certificate.subject)
+            .last_update(NOW + timedelta(days=days[0]))
+            .next_update(NOW + timedelta(days=days[1]))
+        )
+        for issued in revoked:
+            entry = x509.RevokedCertificateBuilder().serial_number(issued.certificate.serial_number)
+            builder = builder.add_revoked_certificate(entry.revocation_date(NOW + timedelta(days=days[0])).build())
+        digest = None if isinstance(self.key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+        return builder.sign(self.key, digest).public_bytes(Encoding.PEM)
 
 
 def new_authority(common_name: str = "Root", *, kind: str = "p256", days: tuple[int, int] = (-1, 3650)) -> Issued:

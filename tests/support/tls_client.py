@@ -10,7 +10,7 @@ from OpenSSL import SSL, crypto
 from ktlsserve.tls.handshake import Handshake
 from ktlsserve.tls.openssl_extra import set_groups
 from ktlsserve.tls.suites import Suite, TlsVersion
-from tests.support.pki import NOW
+from tests.support.pki import NOW, Issued
 
 _NUMBER = {TlsVersion.TLS1_2: SSL.TLS1_2_VERSION, TlsVersion.TLS1_3: SSL.TLS1_3_VERSION}
 
@@ -20,7 +20,7 @@ class Wishes:
     """What a client asks for; None and empty mean OpenSSL's defaults.
 
     ``trusted`` makes it verify the server's chain (at pki.NOW); otherwise it takes any. ``cipher_list`` is that of
-    TLS 1.2 in OpenSSL's words.
+    TLS 1.2 in OpenSSL's words. ``identity`` is what it shows to a server that asks: its certificate and those above.
     """
 
     suite: Suite | None = None
@@ -31,6 +31,7 @@ class Wishes:
     server_name: str = ""
     tickets: bool = True
     trusted: x509.Certificate | None = None
+    identity: tuple[Issued, ...] = ()
 
 
 class MemoryClient:
@@ -140,6 +141,7 @@ def _context(wishes: Wishes) -> SSL.Context:
         context.set_alpn_protos(list(wishes.protocols))
     if not wishes.tickets:
         context.set_options(SSL.OP_NO_TICKET)
+    _identify(context, wishes.identity)
     if wishes.trusted is not None:
         store = context.get_cert_store()
         assert store is not None
@@ -147,3 +149,12 @@ def _context(wishes: Wishes) -> SSL.Context:
         store.set_time(NOW)
         context.set_verify(SSL.VERIFY_PEER)
     return context
+
+
+def _identify(context: SSL.Context, identity: tuple[Issued, ...]) -> None:
+    if identity:
+        own, *above = identity
+        context.use_certificate(own.certificate)
+        context.use_privatekey(own.key)
+        for issued in above:
+            context.add_extra_chain_cert(issued.certificate)

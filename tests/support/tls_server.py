@@ -48,9 +48,11 @@ def common_context() -> ServerContext:
     return new_context(chain("p256"), chain("rsa"), chain("ed25519"))
 
 
-def new_handshake(context: ServerContext | None = None, *, exact: bool = True, max_bytes: int = MAX_BYTES) -> Handshake:
+def new_handshake(
+    context: ServerContext | None = None, *, exact: bool = True, max_bytes: int = MAX_BYTES, now_s: float = 0.0
+) -> Handshake:
     """Begin a handshake."""
-    return Handshake(context or common_context(), max_bytes=max_bytes, exact=exact)
+    return Handshake(context or common_context(), max_bytes=max_bytes, exact=exact, now_s=now_s)
 
 
 def established(handshake: Handshake) -> Established:

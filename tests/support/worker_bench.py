@@ -74,6 +74,8 @@ class Bench:
             conn.release_reply()
         for sock in (*self._clients, self.control, self._theirs, *self.service.listeners):
             sock.close()
+        self.worker.reader.close()
+        self.worker.verifier.close()
         self.worker.files.clear()
         self.worker._epoll.close()
         notices = self.worker.files._notices
@@ -95,13 +97,11 @@ class Bench:
     def turn(self, patience_s: float = 0.0) -> bool:
         """Have one turn of the loop; return whether there was anything to do."""
         worker = self.worker
-        waiting = worker._later or worker._handshakes
-        ready = worker._epoll.poll(0 if waiting else patience_s, 256)
-        busy = bool(ready or waiting)
+        ready = worker._epoll.poll(patience_s if worker._wait_s() else 0, 256)
+        busy = bool(ready or worker._later or worker._handshakes)
         worker._begin_turn(noticed=worker._notices_event in ready)
         self._move_clock(self._ahead_s)
-        for fd, events in ready:
-            worker._handle(fd, events)
+        worker.turn.handle(ready, worker.now_s)
         worker._run_handshakes()
         worker._run_later()
         worker._run_timers()
@@ -130,7 +130,7 @@ class Bench:
 
     def _move_clock(self, seconds: float) -> None:
         self.worker.now_s += seconds
-        self.worker.files.now_s = self.worker.now_s
+        self.worker.files.now_s = self.worker.residency.now_s = self.worker.now_s
 
     # Clients.
 

@@ -31,10 +31,12 @@ def test_everything_can_be_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         *("site", "--listen", "127.0.0.1:0", "--listen", "[::1]:8443", "--workers", "3", "--tls", "kernel"),
         *("--cert", "a.pem", "--key", "a.key", "--key", "/b.key", "--cert", "/b.pem"),
         *("--access-log", "access.log", "--log-level", "debug", "--log-format", "json"),
+        *("--proxy-protocol", "192.0.2.0/24", "--proxy-protocol", "::1"),
     )
     assert said == {
         "server.root": f"{tmp_path}/site",
         "server.listen": ["127.0.0.1:0", "[::1]:8443"],
+        "server.proxy_protocol": ["192.0.2.0/24", "::1"],
         "server.workers": 3,
         "tls.mode": "kernel",
         "tls.certificates": [
@@ -76,6 +78,8 @@ def test_the_access_log_may_be_a_word(word: str, value: str | None) -> None:
         (["--workers", "0"], 'argument --workers: must be "auto" or a whole number from 1 to 1024, not 0'),
         (["--workers", "-1"], "argument --workers: "),
         (["--workers", "two"], 'argument --workers: must be "auto" or a whole number from 1 to 1024, not "two"'),
+        (["--proxy-protocol", "lb.example.org"], "argument --proxy-protocol: 'lb.example.org' is no network: write"),
+        (["--proxy-protocol", "192.0.2.1/24"], "argument --proxy-protocol: '192.0.2.1/24' has bits behind its prefix"),
         (["--cert", "a"], "--cert was given 1 times and --key 0 times: each certificate has its key"),
         (["--key", "a"], "--cert was given 0 times and --key 1 times: each certificate has its key"),
         ([""], "argument ROOT: is empty"),

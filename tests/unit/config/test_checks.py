@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,13 @@ from ktlsserve.config.checks import (
     Check,
     Choice,
     Entries,
+    FileOrOff,
     FilePath,
     ListenAddress,
     ListOf,
     LogTarget,
     Matching,
+    NetworkRange,
     Seconds,
     WholeNumber,
     WorkerCount,
@@ -38,12 +41,16 @@ PLACES = Entries(WORD, WORD, example="")
         (WORD, "abc", "abc"),
         (FilePath(), "a/b", FOLDER / "a/b"),
         (FilePath(), "/a", Path("/a")),
+        (FileOrOff(), "off", "off"),
+        (FileOrOff(), "./off", FOLDER / "off"),
         (LogTarget(), "off", "off"),
         (LogTarget(), "-", "-"),
         (LogTarget(), "./-", FOLDER / "-"),
         (WorkerCount(), "auto", "auto"),
         (WorkerCount(), 1024, 1024),
         (ListenAddress(), "[::1]:1", Address("::1", 1)),
+        (NetworkRange(), "192.0.2.0/24", ip_network("192.0.2.0/24")),
+        (NetworkRange(), "::1", ip_network("::1/128")),
         (ListOf(WORD), ["b", "a"], ("b", "a")),
         (ListOf(WORD, least=0), [], ()),
         (PLACES, {"a": "b"}, {"a": "b"}),
@@ -70,9 +77,13 @@ def test_a_value_becomes_the_programs_own(check: Check[object], value: object, a
         (WORD, 3, {"": "must be a word, not 3"}),
         (FilePath(), "", {"": 'must be a path, not ""'}),
         (FilePath(), "a\0", {"": 'must be a path, not "a\\u0000"'}),
+        (FileOrOff(), "", {"": 'must be "off" or the path of a file, not ""'}),
+        (FileOrOff(), False, {"": 'must be "off" or the path of a file, not false'}),
         (LogTarget(), 1, {"": 'must be "off", "-" (standard output) or a path, not 1'}),
         (WorkerCount(), 1025, {"": 'must be "auto" or a whole number from 1 to 1024, not 1025'}),
         (ListenAddress(), "a", {"": "'a' must end in a port from 0 to 65535, as in 127.0.0.1:8443"}),
+        (NetworkRange(), 1, {"": "must be a network such as 192.0.2.0/24 or 2001:db8::/32, not 1"}),
+        (NetworkRange(), "::1/64", {"": "'::1/64' has bits behind its prefix: is ::/64 meant, or a single address?"}),
         (ListOf(WORD), "abc", {"": 'must be a list, each a word, not "abc"'}),
         (ListOf(WORD), [], {"": "must have at least 1 entry, each a word"}),
         (

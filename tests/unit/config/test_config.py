@@ -81,3 +81,27 @@ def test_server_headers_are_printable(header: str) -> None:
 def test_other_server_headers_are_refused(header: str) -> None:
     with pytest.raises(ConfigError, match=r"http\.server_header: must be printable ASCII"):
         parse_config(f'[http]\nserver_header = "{header}"')
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('client_auth = "required"', "tls.client_ca: is missing: client_auth asks for certificates"),
+        ('client_auth = "optional"\nclient_crl = "crl.pem"', "tls.client_ca: is missing"),
+        ('client_ca = "ca.pem"', "tls.client_ca: is set, but clients aren't asked for certificates"),
+        ('client_crl = "crl.pem"', "tls.client_crl: is set, but clients aren't asked for certificates"),
+        (
+            'mode = "off"\nclient_auth = "required"\nclient_ca = "ca.pem"',
+            r"tls.client_auth: asks for certificates, which plain HTTP \(tls.mode = off\) hasn't",
+        ),
+    ],
+)
+def test_who_asks_clients_for_certificates_says_whose(text: str, problem: str) -> None:
+    """Above all, nobody who wanted clients to be asked serves them all because of a word that is missing."""
+    with pytest.raises(ConfigError, match=problem):
+        parse_config(f"[tls]\n{text}")
+
+
+def test_clients_are_asked_for_certificates_of_somebody() -> None:
+    tls = parse_config('[tls]\nclient_auth = "optional"\nclient_ca = "ca.pem"', folder=Path("/etc")).tls
+    assert (tls.client_auth, tls.client_ca, tls.client_crl) == ("optional", Path("/etc/ca.pem"), "off")

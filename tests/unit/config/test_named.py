@@ -134,3 +134,30 @@ def test_problems_come_with_file_key_and_line(folder: Path) -> None:
     assert str(raised.value) == (
         f"{file}: tls.certificates[0].key: {folder}/none: can't be read: No such file or directory (line 6)"
     )
+
+
+def with_clients(*settings: str) -> str:
+    """Return settings that ask clients for certificates."""
+    return "\n".join(['[tls]\nclient_auth = "required"\nclient_ca = "tls/ca.pem"', *settings])
+
+
+def test_whose_certificates_clients_show_is_looked_at(folder: Path) -> None:
+    root = new_authority("Clients", days=(-10, 3650))
+    (folder / "tls" / "ca.pem").write_bytes(root.pem)
+    (folder / "tls" / "crl.pem").write_bytes(root.revoke())
+    text = with_clients('client_crl = "tls/crl.pem"')
+    assert check_named(config_in(folder, f"server.root = 'www'\n{text}"), NOW) == ([], [])
+    _, warnings = check_named(config_in(folder, f"server.root = 'www'\n{text}"), LONG_AFTER.replace(year=2060))
+    assert [warning[:40] for warning in warnings] == [
+        "tls.client_ca: CN=Clients expired on 204",
+        "tls.client_crl: the list of CN=Clients e",
+    ]
+
+
+def test_what_can_not_be_read_of_them_is_a_problem(folder: Path) -> None:
+    (folder / "tls" / "ca.pem").write_bytes(b"nothing")
+    hint = "it must be PEM (lines between -----BEGIN ... and -----END ...)"
+    assert found(folder, with_clients('client_crl = "tls/none.pem"')) == [
+        ("tls.client_ca", f"tls/ca.pem: no certificate in it; {hint}"),
+        ("tls.client_crl", "tls/none.pem: can't be read: No such file or directory"),
+    ]

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import json
 import re
+import select
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 
@@ -80,6 +83,15 @@ def test_what_needs_no_escape(code: int) -> None:
     assert access_line._is_plain(b"a" + bytes((code,)) + b"z") == (code in access_line._SAFE)
 
 
+@pytest.mark.parametrize("made", [CombinedFormat(), JsonFormat()], ids=["combined", "json"])
+@pytest.mark.parametrize("address", ["203.0.113.9", "2001:db8::9"])
+@pytest.mark.parametrize("own", ["192.0.2.7", "2001:db8::7", 'ü","x":"\n', ""])
+def test_a_client_is_renamed(made: LineFormat, own: str, address: str) -> None:
+    client = Client(own, "TLS 1.3", tls_path="kernel", tls_subject='CN="a, b",O=c')
+    renamed = made.rename_client(made.write_client(client), ip_address(address))
+    assert renamed == made.write_client(replace(client, address=address))
+
+
 class TestCombined:
     @pytest.mark.parametrize(
         ("zone", "expected"),
@@ -117,13 +129,42 @@ class TestCombined:
         made = line(CombinedFormat(), fields=FIELDS._replace(user_agent='a"b\\c\n\x7fü'.encode()))
         assert made.endswith(rb'"a\x22b\x5Cc\x0A\x7F\xC3\xBC"' + b"\n")
 
+    @pytest.mark.parametrize(
+        ("subject", "user"),
+        [
+            (None, b"-"),
+            ("", b"-"),
+            ("CN=alice,O=Example", b"CN=alice,O=Example"),
+            ("CN=Alice A,O=a\\,b", rb"CN=Alice\x20A,O=a\x5C,b"),
+            ("CN=ü", rb"CN=\xC3\xBC"),
+            ('CN=" [', rb"CN=\x22\x20["),
+        ],
+    )
+    def test_the_user_is_the_certificates_subject(self, subject: str | None, user: bytes) -> None:
+        made = line(CombinedFormat(), client=Client("192.0.2.7", tls_subject=subject))
+        assert made.startswith(b"192.0.2.7 - " + user + b" [10/Oct/2000:")
+
+    @pytest.mark.parametrize("character", ["x", "\0", "\xff", "\u20ac", "\U0001f600", '"'])
+    def test_a_long_subject_leaves_room_for_the_rest(self, character: str) -> None:
+        made = line(CombinedFormat(), client=Client("192.0.2.7", tls_subject=character * 5000))
+        assert len(made) < select.PIPE_BUF // 2
+        assert made.split(b" [")[0].endswith(b"...")
+
     def test_client_that_is_no_address(self) -> None:
         assert line(CombinedFormat(), client='ü"\n').startswith(rb"\x5Cxfc\x22\x0A - - [")
 
 
 class TestJson:
     def test_line(self) -> None:
-        client = Client("192.0.2.7", "TLSv1.3", "TLS_AES_128_GCM_SHA256")
+        client = Client(
+            "192.0.2.7",
+            tls_version="TLSv1.3",
+            tls_cipher="TLS_AES_128_GCM_SHA256",
+            tls_path="kernel",
+            tls_resumed=False,
+            tls_handshake_s=0.0012345678,
+            tls_subject="CN=alice,O=Example",
+        )
         made = line(JsonFormat(), client=client, fields=FIELDS._replace(user_agent=b"curl/8.5.0"), duration_s=0.00123)
         assert made.endswith(b"}\n")
         assert json.loads(made) == {
@@ -137,11 +178,30 @@ class TestJson:
             "duration_s": 0.00123,
             "tls_version": "TLSv1.3",
             "tls_cipher": "TLS_AES_128_GCM_SHA256",
+            "tls_path": "kernel",
+            "tls_resumed": False,
+            "tls_handshake_s": 0.001235,
+            "tls_subject": "CN=alice,O=Example",
         }
 
     def test_without_tls(self) -> None:
         entry = json.loads(line(JsonFormat()))
-        assert (entry["tls_version"], entry["tls_cipher"]) == (None, None)
+        tls = ("tls_version", "tls_cipher", "tls_path", "tls_resumed", "tls_handshake_s", "tls_subject")
+        assert [entry[key] for key in tls] == [None] * len(tls)
+
+    @pytest.mark.parametrize("text", HOSTILE)
+    def test_no_subject_breaks_out(self, text: bytes) -> None:
+        subject = f"CN=<{text.decode('utf-8', 'surrogateescape')}>"
+        made = line(JsonFormat(), client=Client("192.0.2.7", tls_subject=subject))
+        assert made.isascii()
+        assert made.count(b"\n") == 1
+        assert json.loads(made)["tls_subject"] == subject.encode("utf-8", "backslashreplace").decode()
+
+    @pytest.mark.parametrize("character", ["x", "\0", "\xff", "\u20ac", "\U0001f600", '"'])
+    def test_a_long_subject_leaves_room_for_the_rest(self, character: str) -> None:
+        made = line(JsonFormat(), client=Client("192.0.2.7", tls_subject=character * 5000))
+        assert len(made) < select.PIPE_BUF // 2
+        assert json.loads(made)["tls_subject"].endswith("...")
 
     def test_time_follows(self) -> None:
         formatter = JsonFormat()

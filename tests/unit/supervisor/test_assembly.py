@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import logging
 from dataclasses import replace
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import get_args
 
@@ -17,7 +18,7 @@ from ktlsserve.supervisor.assembly import _wanted_suites, assemble, assemble_tls
 from ktlsserve.tls.suites import SUITES, Cipher, TlsVersion
 from ktlsserve.worker.handover import HandoverPlan
 from tests.support.kernel_tls import BELOW_FLOORS, EVERYTHING, FULL, NONE
-from tests.support.pki import new_authority, write_pair
+from tests.support.pki import TODAY_TOO, new_authority, write_pair
 from tests.support.tls_client import MemoryClient, Wishes, shake_hands
 from tests.support.tls_server import established, new_handshake
 
@@ -245,10 +246,54 @@ def test_a_group_that_this_openssl_lacks_is_a_startup_error(
         assemble_tls(Tls(groups=("Kyber",)))  # type: ignore[arg-type]
 
 
+@pytest.fixture
+def client_files(tmp_path: Path) -> Tls:
+    root = new_authority("Clients", days=TODAY_TOO)
+    (tmp_path / "ca.pem").write_bytes(root.pem)
+    (tmp_path / "crl.pem").write_bytes(root.revoke())
+    return Tls(client_auth="required", client_ca=tmp_path / "ca.pem", client_crl=tmp_path / "crl.pem", client_depth=2)
+
+
+def test_the_clients_certificates_are_those_of_the_configuration(
+    state: Path, probed: list[KernelTls], client_files: Tls, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert assemble_tls(Tls()).context.policy.clients is None
+    clients = assemble_tls(client_files).context.policy.clients
+    assert clients is not None
+    assert (clients.required, clients.depth, len(clients.crls)) == (True, 2, 1)
+    assert [authority.subject.rfc4514_string() for authority in clients.authorities] == ["CN=Clients"]
+    assert "client_c" not in caplog.text
+    optional = assemble_tls(replace(client_files, client_auth="optional", client_crl="off")).context.policy.clients
+    assert optional is not None
+    assert (optional.required, optional.crls) == (False, ())
+
+
+def test_doubts_about_clients_certificates_are_logged(
+    state: Path, probed: list[KernelTls], client_files: Tls, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "crl.pem").write_bytes(new_authority("Other", days=TODAY_TOO).revoke())
+    assemble_tls(client_files)
+    assert "tls.client_crl: there is no list of CN=Clients: its clients will be refused" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["ca.pem", "crl.pem"])
+def test_what_clients_are_verified_with_must_be_readable(
+    state: Path, probed: list[KernelTls], client_files: Tls, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).unlink()
+    with pytest.raises(CertificateError, match=f"{name}: can't be read: No such file or directory"):
+        assemble_tls(client_files)
+
+
+def test_nobody_is_asked_for_a_certificate_of_nobody(state: Path, probed: list[KernelTls], client_files: Tls) -> None:
+    with pytest.raises(StartupError, match=r"tls\.client_ca doesn't say of whom"):
+        assemble_tls(replace(client_files, client_ca="off"))
+
+
 def test_a_service_is_whole(tmp_path: Path, state: Path, probed: list[KernelTls]) -> None:
     config = Config(
-        server=Server(root=tmp_path, index=("home.html",), drain_s=3.0),
-        http=Http(server_header="me", max_head_bytes=9000),
+        server=Server(root=tmp_path, index=("home.html",), drain_s=3.0, proxy_protocol=(ip_network("192.0.2.0/24"),)),
+        http=Http(server_header="me", max_head_bytes=9000, forwarded_from=(ip_network("198.51.100.0/24"),)),
         log=Log(access_log=tmp_path / "access.log"),
     )
     service = assemble(config, ())
@@ -257,6 +302,11 @@ def test_a_service_is_whole(tmp_path: Path, state: Path, probed: list[KernelTls]
         assert service.tls is not None
         assert (service.sites.default.index_names, service.sites.default.server) == ((b"home.html",), b"me")
         assert (service.head_limits.head_bytes, service.drain_s) == (9000, 3.0)
+        assert service.proxy_sources is not None
+        assert ip_address("192.0.2.1") in service.proxy_sources
+        assert ip_address("127.0.0.1") not in service.proxy_sources
+        assert service.forwarded_from is not None
+        assert ip_address("198.51.100.1") in service.forwarded_from
         assert service.access_log is not None
         assert (service.timeouts, service.limits, service.files) == (config.timeouts, config.limits, config.files)
     finally:
@@ -267,6 +317,7 @@ def test_plain_http_needs_no_certificate(tmp_path: Path, state: Path) -> None:
     service = assemble(Config(server=Server(root=tmp_path), tls=Tls(mode="off")), ())
     service.close()
     assert (service.tls, service.access_log) == (None, None)
+    assert (service.proxy_sources, service.forwarded_from) == (None, None)
     assert not state.exists()
 
 

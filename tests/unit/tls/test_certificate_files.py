@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,7 +20,9 @@ from ktlsserve.tls.certificate_files import (
     load_chain,
     parse_certificates,
     parse_private_key,
+    read_authorities,
     read_certificates,
+    read_crls,
     read_private_key,
 )
 from ktlsserve.tls.certificates import KeyKind
@@ -200,3 +203,59 @@ def test_keys_that_tls_has_no_use_for_are_refused() -> None:
     pem = dsa.generate_private_key(1024).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     with pytest.raises(CertificateError, match=r"is no key for a server|unknown kind"):
         parse_private_key(pem, "a.key")
+
+
+# What clients' certificates are verified with.
+
+
+def test_authorities_are_read_in_any_order(tmp_path: Path, root: Issued, middle: Issued) -> None:
+    file = tmp_path / "ca.pem"
+    file.write_bytes(middle.pem + new_authority("Other").pem + root.pem)
+    subjects = [authority.subject.rfc4514_string() for authority in read_authorities(file)]
+    assert subjects == [middle.certificate.subject.rfc4514_string(), "CN=Other", "CN=Root"]
+
+
+def test_who_signs_nobody_is_no_authority(tmp_path: Path, root: Issued, leaf: Issued) -> None:
+    file = tmp_path / "ca.pem"
+    file.write_bytes(root.pem + leaf.pem)
+    with pytest.raises(CertificateError, match=r"ca\.pem: certificate 2 \(CN=.*\) is no authority; name"):
+        read_authorities(file)
+
+
+def test_an_old_root_does_not_say_that_it_is_an_authority(tmp_path: Path, root: Issued) -> None:
+    builder = x509.CertificateBuilder().subject_name(root.certificate.subject).issuer_name(root.certificate.subject)
+    builder = builder.public_key(root.key.public_key()).serial_number(1)
+    builder = builder.not_valid_before(NOW).not_valid_after(NOW + timedelta(days=1))
+    old = builder.sign(root.key, hashes.SHA256())
+    file = tmp_path / "ca.pem"
+    file.write_bytes(old.public_bytes(Encoding.PEM))
+    assert read_authorities(file) == (old,)
+
+
+def test_lists_of_revoked_certificates_are_read(tmp_path: Path, root: Issued, leaf: Issued) -> None:
+    file = tmp_path / "crl.pem"
+    file.write_bytes(b"of today\n" + root.revoke(leaf) + new_authority("Other").revoke())
+    first, second = read_crls(file)
+    assert first.get_revoked_certificate_by_serial_number(leaf.certificate.serial_number) is not None
+    assert (len(first), len(second)) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"nothing", "no certificate revocation list in it; it must be PEM"),
+        (new_authority().pem, "no certificate revocation list in it; it must be PEM"),
+        (b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n", "a certificate revocation list in it is damaged"),
+    ],
+)
+def test_what_is_no_list_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    file = tmp_path / "crl.pem"
+    file.write_bytes(content)
+    with pytest.raises(CertificateError, match=rf"crl\.pem: {message}"):
+        read_crls(file)
+
+
+@pytest.mark.parametrize("read", [read_authorities, read_crls])
+def test_a_missing_file_is_named(tmp_path: Path, read: Callable[[Path], object]) -> None:
+    with pytest.raises(CertificateError, match=r"missing\.pem: can't be read: No such file"):
+        read(tmp_path / "missing.pem")

@@ -13,6 +13,7 @@ from ktlsserve.tls.context import CapturedSecrets
 from ktlsserve.tls.handshake import GREEDY_READ_BYTES, Handshake, describe_openssl_error
 from ktlsserve.tls.records import HEADER_BYTES, LEAST_FINISHED_BYTES, MAX_BODY_BYTES
 from ktlsserve.tls.suites import SUITE_BY_OPENSSL_NAME, SUITES, Cipher, Suite, TlsVersion
+from tests.support.proxy_headers import LOCAL
 from tests.support.record_protection import split_records
 from tests.support.tls_client import MemoryClient, Wishes, shake_hands
 from tests.support.tls_server import MAX_BYTES, chain, established, new_context, new_handshake, policy
@@ -231,6 +232,16 @@ def test_a_beginning_that_may_become_a_request_is_waited_for() -> None:
     handshake.receive_data(b"E")
     with pytest.raises(HandshakeError, match="not a TLS record"):
         handshake.receive_data(b"M")
+
+
+@pytest.mark.parametrize("header", [b"PROXY TCP4 192.0.2.7 198.51.100.1 1 443\r\n", LOCAL], ids=["1", "2"])
+@pytest.mark.parametrize("first", [1, 4])
+def test_a_proxy_header_is_called_by_its_name(header: bytes, first: int) -> None:
+    handshake = new_handshake()
+    handshake.receive_data(header[:first])
+    with pytest.raises(HandshakeError, match=r"a PROXY header where server\.proxy_protocol expects none"):
+        handshake.receive_data(header[first:5])
+    assert handshake.data_to_send() == b""
 
 
 @pytest.mark.parametrize("exact", [True, False])

@@ -20,6 +20,7 @@ from ktlsserve.tls.openssl_extra import (
     set_groups,
     state_callback,
     take_output,
+    verify_error_text,
     watch_states,
 )
 from ktlsserve.tls.suites import TlsVersion
@@ -52,6 +53,11 @@ def test_a_resumption_is_told_from_a_full_handshake() -> None:
     shake_hands(second, handshake)
     assert session_reused(handshake.connection)
     assert session_reused(second.connection)
+
+
+@pytest.mark.parametrize(("error", "text"), [(10, "certificate has expired"), (23, "certificate revoked")])
+def test_reasons_of_refusals_are_openssls(error: int, text: str) -> None:
+    assert verify_error_text(error) == text
 
 
 # Without exceptions.

@@ -9,6 +9,7 @@ import socket
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -16,7 +17,7 @@ from typing import cast
 import pytest
 
 from ktlsserve.config import Config, Limits
-from ktlsserve.worker.accepting import Acceptor, format_peer
+from ktlsserve.worker.accepting import Acceptor, address_of, format_peer
 from ktlsserve.worker.connection import Connection
 from ktlsserve.worker.service import Service, TlsService
 from tests.support.tls_server import common_context
@@ -212,6 +213,7 @@ def test_a_retired_worker_never_accepts_again() -> None:
 )
 def test_peers_are_written_as_people_do(address: tuple[object, ...], text: str) -> None:
     assert format_peer(address) == text
+    assert address_of(text) == ip_address(str(address[0]))
 
 
 # With a real listener.

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import logging
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from OpenSSL import SSL
 
 from ktlsserve.config import Config
 from ktlsserve.errors import TxKeyError, UlpError
+from ktlsserve.tls.client_certificates import ClientPolicy
 from ktlsserve.tls.context import CapturedSecrets
 from ktlsserve.tls.suites import TlsVersion
 from ktlsserve.worker import handover, handshaking
@@ -22,8 +24,10 @@ from ktlsserve.worker.receivers import OpensslReceiver
 from ktlsserve.worker.senders import OpensslSender
 from ktlsserve.worker.service import TlsService
 from ktlsserve.worker.states import State
+from tests.support.pki import TODAY_TOO, new_authority
 from tests.support.tls_client import MemoryClient, Wishes
-from tests.support.tls_server import chain, common_context, new_context, new_handshake
+from tests.support.tls_server import chain, common_context, new_context, new_handshake, policy
+from tests.support.waiting import LIMIT_S
 from tests.support.worker_bench import USERSPACE, Bench, Reset
 
 GET = b"GET /hello.txt HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -76,6 +80,14 @@ def test_the_connection_keeps_what_was_agreed_on_but_no_key(bench: Bench) -> Non
     assert conn.established is not None
     assert (conn.established.tx, conn.established.rx, conn.handshake) == (None, None, None)
     assert conn.established.suite.openssl_name == "TLS_AES_128_GCM_SHA256"
+
+
+def test_a_handshake_is_timed_from_accept(bench: Bench) -> None:
+    client, tls = bench.connect(), MemoryClient()
+    conn = bench.only()
+    conn.accepted_s -= 100
+    bench.shake_hands(client, tls)
+    assert 100 <= conn.handshake_s < 100 + LIMIT_S
 
 
 def test_the_log_tells_what_was_agreed_on(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
@@ -304,3 +316,77 @@ def test_a_connection_without_its_handshake_is_a_bug(bench: Bench, caplog: pytes
     bench.send_all(client, b"x")
     bench.until(lambda: not bench.connections())
     assert "a bug ended this connection in state HANDSHAKE" in caplog.text
+
+
+# Certificates of clients.
+
+CLIENTS = new_authority("Clients", days=TODAY_TOO)
+ALICE = CLIENTS.issue_client("alice")
+
+
+@pytest.fixture
+def asking(folder: Path) -> Iterator[Bench]:
+    clients = ClientPolicy(required=True, authorities=(CLIENTS.certificate,), crls=(), depth=1)
+    context = new_context(chain(), terms=replace(policy(capture_secrets=False), clients=clients))
+    with Bench(folder, tls=tls_service(context=context)) as made:
+        yield made
+
+
+@pytest.mark.parametrize("version", TlsVersion)
+def test_a_client_with_a_certificate_is_served_and_told_of(
+    version: TlsVersion, asking: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    client, tls = asking.connect(), MemoryClient(Wishes(version=version, identity=(ALICE,)))
+    conn = asking.only()
+    with caplog.at_level(logging.DEBUG):
+        asking.shake_hands(client, tls)
+    asking.send_all(client, tls.send(GET))
+    assert asking.read_tls(client, tls, until=b"world\n")
+    assert f"{conn.peer}: the client is CN=alice" in caplog.text
+    assert conn.established is not None
+    assert conn.established.client is not None
+
+
+@pytest.mark.parametrize("version", TlsVersion)
+def test_a_client_whose_certificate_is_refused_hears_why(
+    version: TlsVersion, asking: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = asking.connect()
+    tls = MemoryClient(Wishes(version=version, identity=(CLIENTS.issue_client("late", days=(-7300, -7000)),)))
+    peer = asking.only().peer
+    with caplog.at_level(logging.INFO):
+        while not tls.done and asking.only().state is State.HANDSHAKE:
+            asking.send_all(client, tls.data_to_send())
+            asking.settle()
+            with contextlib.suppress(BlockingIOError, SSL.Error):
+                tls.receive_data(client.recv(65536))
+        asking.send_all(client, tls.data_to_send())
+        asking.settle()
+    expected = f"{peer}: handshake failed: client certificate refused: certificate has expired (CN=late)"
+    assert [record.message for record in caplog.records] == [expected]
+    assert asking.only().state is State.LINGERING
+
+
+def test_a_session_that_has_outlived_its_certificate_is_refused(
+    asking: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, client = MemoryClient(Wishes(version=TlsVersion.TLS1_3, identity=(ALICE,))), asking.connect()
+    asking.shake_hands(client, first)
+    first.receive_data(client.recv(65536))
+    with pytest.raises(SSL.WantReadError):
+        first.connection.recv(1)
+    second = MemoryClient(earlier=first)
+    client = asking.connect()
+    conn = asking.connections()[-1]
+    conn.handshake = new_handshake(asking.service.tls.context if asking.service.tls else None, now_s=2**40)
+    with caplog.at_level(logging.INFO):
+        asking.shake_hands(client, second)
+    assert "handshake failed: client certificate refused: it has expired since its session began" in caplog.text
+    assert conn.state is State.LINGERING
+
+
+def test_the_clock_reaches_the_handshake(bench: Bench) -> None:
+    bench.connect()
+    conn = bench.only()
+    assert conn.handshake is not None
+    assert abs(conn.handshake._now_s - time.time()) < 60

@@ -19,6 +19,7 @@ from ktlsserve.http1.request import HeadLimits
 from ktlsserve.kernel.inotify import ChangeNotices
 from ktlsserve.worker import memo as module
 from ktlsserve.worker.memo import FinishedReply, Memo
+from ktlsserve.worker.residency import Residency
 from tests.support.content_tags import NoErrand
 from tests.support.memory_site import SmallTypes
 from tests.support.site_tree import MTIME_S, NOW_S
@@ -55,8 +56,9 @@ class Bench:
         self.notices = Notices()
         self.cache = FileCache(self._root, self.notices, most_entries=10, max_age_s=MAX_AGE_S)
         self.cache.now_s = 100.0
+        self.residency = Residency()
         self.site = Site(files=self.cache, types=SmallTypes())
-        self.memo = Memo(self.cache, LIMITS, SMALL_BYTES)
+        self.memo = Memo(self.cache, LIMITS, SMALL_BYTES, self.residency)
 
     def answer(self, head: bytes) -> bytes:
         """Answer in the long way, keep the reply, and return its bytes."""
@@ -172,7 +174,7 @@ def test_small_files_are_kept_whole_and_large_ones_open(bench: Bench) -> None:
 
 
 def test_without_small_files_in_memory_all_are_sent_from_disk(bench: Bench) -> None:
-    bench.memo = Memo(bench.cache, LIMITS, 0)
+    bench.memo = Memo(bench.cache, LIMITS, 0, bench.residency)
     wire = bench.answer(get("small.txt"))
     finished = bench.find(get("small.txt"))
     assert finished_wire(finished) == wire

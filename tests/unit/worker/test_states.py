@@ -12,11 +12,12 @@ from ktlsserve.http1.request import HeadLimits, Request
 from ktlsserve.worker import states
 from ktlsserve.worker.connection import Connection, Front
 from ktlsserve.worker.memo import Memo
+from ktlsserve.worker.residency import Residency
 from ktlsserve.worker.states import TRANSITIONS, State
 
 # Those in which replies are made and sent.
-READY = {State.HEAD, State.IDLE, State.SENDING, State.BODY}
-NO_MEMO = Memo(None, HeadLimits(), 0)  # type: ignore[arg-type]
+READY = {State.HEAD, State.IDLE, State.SENDING, State.READING, State.BODY}
+NO_MEMO = Memo(None, HeadLimits(), 0, Residency())  # type: ignore[arg-type]
 
 
 def no_answer(request: Request, now_s: int) -> Reply:
@@ -32,17 +33,18 @@ def test_everything_ends_in_closed_and_nothing_leaves_it() -> None:
     assert TRANSITIONS[State.CLOSED] == frozenset()
 
 
-@pytest.mark.parametrize("first", [State.HANDSHAKE, State.HEAD])
+@pytest.mark.parametrize("first", [State.PROXY_HEADER, State.HANDSHAKE, State.HEAD])
 def test_every_later_state_is_reached(first: State) -> None:
     reached, new = set(), {first}
     while new:
         reached |= new
         new = {following for state in new for following in TRANSITIONS[state]} - reached
-    assert reached >= set(State) - {State.HANDSHAKE}
+    assert reached >= set(State) - {State.PROXY_HEADER, State.HANDSHAKE}
 
 
 def test_there_is_no_way_back_to_a_handshake() -> None:
-    assert not any(State.HANDSHAKE in following for following in TRANSITIONS.values())
+    assert [state for state in State if State.HANDSHAKE in TRANSITIONS[state]] == [State.PROXY_HEADER]
+    assert not any(State.PROXY_HEADER in following for following in TRANSITIONS.values())
 
 
 def test_who_has_begun_to_close_sends_no_reply() -> None:
@@ -54,10 +56,11 @@ def test_who_has_begun_to_close_sends_no_reply() -> None:
 def test_without_keys_nothing_is_sent_or_flushed() -> None:
     """A handshake leads to the first request or to an end in which no reply is sent."""
     assert TRANSITIONS[State.HANDSHAKE] == {State.HEAD, State.LINGERING, State.CLOSED}
+    assert TRANSITIONS[State.PROXY_HEADER] == {State.HANDSHAKE, State.HEAD, State.CLOSED}
 
 
 def test_the_diagram_names_every_state() -> None:
-    drawn = set(re.findall(r"\b[A-Z]{4,}\b", states.__doc__ or ""))
+    drawn = set(re.findall(r"\b[A-Z_]{4,}\b", states.__doc__ or ""))
     assert {state.name for state in State} <= drawn
 
 

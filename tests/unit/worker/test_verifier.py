@@ -107,9 +107,3 @@ def test_a_bug_lets_nobody_in(
     assert gate._verdicts.find(Credentials(b"bug", b"secret"), NOW_S) is Verdict.REFUSED
     assert "a bug kept credentials from being verified" in caplog.text
     assert "secret" not in caplog.text
-
-
-def test_without_attempts_there_is_no_thread() -> None:
-    verifier: Verifier[str] = Verifier()
-    assert verifier._thread is None
-    verifier.close()
