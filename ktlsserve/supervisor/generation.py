@@ -14,8 +14,10 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from ktlsserve.errors import EXIT_BUG, EXIT_OK, EXIT_STARTUP, KtlsServeError
+from ktlsserve.observe.board import Board, Slot
 from ktlsserve.observe.logs import name_worker
 from ktlsserve.worker.loop import Worker
 from ktlsserve.worker.orders import ALIVE, PING, READY, REOPEN, RETIRE, STOP
@@ -76,12 +78,15 @@ class WorkerProcess:
 class Generation:
     """Workers that serve the same ``service``; ``wanted`` is how many there should be.
 
-    Where ``cpus`` are given, the workers are bound to them, one each, in turn.
+    Where ``cpus`` are given, the workers are bound to them, one each, in turn. They show what they count on ``board``,
+    where there is one. ``name`` is what their lines in the log are from.
     """
 
     service: Service
     wanted: int
     cpus: tuple[int, ...] = ()
+    board: Board | None = None
+    name: Literal["admin"] | None = None
     workers: dict[int, WorkerProcess] = field(default_factory=dict)
 
     @property
@@ -110,9 +115,9 @@ class Generation:
             try:
                 forget()
                 ours.close()
-                name_worker(number)
+                name_worker(self.name or number)
                 self._bind_to_cpu(number)
-                status = _work(self.service, theirs)
+                status = _work(self.service, theirs, self.board.slot(number) if self.board is not None else None)
             finally:
                 # Never back into the supervisor's stack, and no exit handlers of its.
                 _flush()
@@ -172,7 +177,7 @@ class Generation:
                 logger.warning("can't stay on CPU %d: %s", cpu, error.strerror)
 
 
-def _work(service: Service, control: socket.socket) -> int:
+def _work(service: Service, control: socket.socket, slot: Slot | None) -> int:
     """Be a worker, from the fork to the exit status."""
     if sys.__stderr__ is not None:
         faulthandler.register(STACK_SIGNAL, file=2)
@@ -180,7 +185,7 @@ def _work(service: Service, control: socket.socket) -> int:
         # Nobody to tell; and the default is a dump of its memory, keys included.
         signal.signal(STACK_SIGNAL, signal.SIG_IGN)
     try:
-        worker = Worker(service, control)
+        worker = Worker(service, control, slot)
         try:
             control.sendall(READY)
         except BrokenPipeError:
