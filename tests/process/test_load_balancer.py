@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import ssl
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from tests.support.haproxy import Haproxy, free_ports
+from ktlsserve.config.file import parse_config
+from ktlsserve.observe.access_log import FLUSH_BYTES
+from tests.support.haproxy import CONFIGURATION, Haproxy, free_ports
 from tests.support.load import Load
 from tests.support.pki import Issued, new_authority, write_pair
 from tests.support.server import Server
@@ -21,6 +27,8 @@ pytestmark = pytest.mark.slow
 CONTENT = b"0123456789abcdef" * 64
 PROMOTED = "workers serve with the new configuration"
 LEAST_REQUESTS = 20_000
+# HAProxy itself connects from 127.0.0.1.
+CLIENTS = tuple(f"127.0.1.{number}" for number in range(1, 13))
 
 
 def two_certificates() -> tuple[Issued, Issued]:
@@ -29,18 +37,66 @@ def two_certificates() -> tuple[Issued, Issued]:
     return old, new
 
 
-def serve(folder: Path, name: str, port: int, root: Path, pair: tuple[Path, Path]) -> Server:
+def serve(folder: Path, name: str, port: int, root: Path, pair: tuple[Path, Path], level: str = "info") -> Server:
     settings = {
         "tls.certificates": [{"cert": str(pair[0]), "key": str(pair[1])}],
         "server.ready_path": "/readyz",
         "server.drain_pause_s": 2.0,
-        "log.level": "info",
+        "server.proxy_protocol": ["127.0.0.0/8"],
+        "log.access_log": str(folder / f"{name}.access.log"),
+        "log.access_format": "json",
+        "log.level": level,
     }
     return Server(folder / name, root, tls="userspace", workers=2, listen=[f"127.0.0.1:{port}"], settings=settings)
 
 
+def logged(folder: Path, name: str) -> list[dict[str, object]]:
+    """Return the lines of a server's access log."""
+    return [json.loads(line) for line in (folder / f"{name}.access.log").read_text().splitlines()]
+
+
+def clients_of(lines: Iterable[dict[str, object]], path: str) -> Counter[object]:
+    return Counter(line["client"] for line in lines if line["request"] == f"GET {path} HTTP/1.1")
+
+
+def require_logged(folder: Path, names: Iterable[str], *, answered: int) -> None:
+    """Find each request in a log by its client's name, but for lines that were in a killed worker's memory."""
+    lines = [line for name in names for line in logged(folder, name)]
+    asked = clients_of(lines, "/file.bin")
+    assert asked.keys() == set(CLIENTS)
+    assert asked.total() >= answered - FLUSH_BYTES // min(map(len, map(json.dumps, lines)))
+    assert clients_of(lines, "/readyz").keys() == {"127.0.0.1"}
+
+
 def test_the_configuration_is_one_that_haproxy_takes(tmp_path: Path) -> None:
     assert Haproxy(tmp_path / "haproxy", 1, (2, 3)).complaints() == ""
+
+
+def test_what_the_configuration_wants_of_the_server_is_what_is_tested() -> None:
+    text = CONFIGURATION.read_text(encoding="utf-8")
+    shown = "".join(re.findall(r"^#   (.*\n)", text, re.MULTILINE))
+    server = parse_config(shown).server
+    assert (server.ready_path, server.drain_pause_s) == ("/readyz", 2.0)
+    assert server.proxy_protocol
+    checks = re.search(r"inter (\d+)ms fall (\d+)", text)
+    assert checks is not None
+    assert int(checks[1]) / 1000 * int(checks[2]) < server.drain_pause_s
+
+
+def test_a_health_check_comes_over_tls_and_names_nobody(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    pair = write_pair(tmp_path, "server", two_certificates()[0])
+    port, *backends = free_ports(3)
+    with (
+        serve(tmp_path, "one", backends[0], root, pair, "debug") as server,
+        Haproxy(tmp_path / "haproxy", port, backends) as balancer,
+    ):
+        balancer.wait_for("one", "UP")
+        server.wait_for_log("a PROXY header of version 2 that names nobody")
+        check = wait_until(lambda: next(iter(logged(tmp_path, "one")), None), "the check in the access log")
+    assert (check["request"], check["client"], check["status"]) == ("GET /readyz HTTP/1.1", "127.0.0.1", 200)
+    assert check["tls_version"] == "TLS 1.3"
 
 
 def test_nothing_is_lost_by_restarts_reloads_and_upgrades(tmp_path: Path) -> None:
@@ -59,7 +115,7 @@ def test_nothing_is_lost_by_restarts_reloads_and_upgrades(tmp_path: Path) -> Non
         with Haproxy(tmp_path / "haproxy", port, backends) as balancer:
             for name in names:
                 balancer.wait_for(name, "UP")
-            with Load(("127.0.0.1", port), context, "/file.bin", CONTENT) as load:
+            with Load(("127.0.0.1", port), context, "/file.bin", CONTENT, sources=CLIENTS) as load:
                 load.enter("calm", requests=1000)
                 load.enter("rolling restart")
                 for name, backend in zip(names, backends, strict=True):
@@ -94,6 +150,7 @@ def test_nothing_is_lost_by_restarts_reloads_and_upgrades(tmp_path: Path) -> Non
             # What was under way in one of four workers; each client notices once at most.
             assert killed <= load.clients
             assert load.requests.total() >= LEAST_REQUESTS
+            require_logged(tmp_path, names, answered=load.requests.total())
     finally:
         for server in servers.values():
             if server.process.poll() is None:

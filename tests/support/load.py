@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -26,8 +26,9 @@ class Load:
     """Asks ``address`` for ``path``, whose content is ``expected``, from the beginning of the block to its end.
 
     ``kept`` clients keep their connections as long as the server says that they may, ``fresh`` ones make a new one for
-    each request; ``context`` None is plain HTTP. ``phase`` is a name for what happens meanwhile: ``requests`` and
-    ``failures`` are counted by it, and ``reasons`` says what went wrong.
+    each request; ``context`` None is plain HTTP. With ``sources`` each comes from one of these addresses, in turn.
+    ``phase`` is a name for what happens meanwhile: ``requests`` and ``failures`` are counted by it, and ``reasons``
+    says what went wrong.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Load:
         *,
         kept: int = 8,
         fresh: int = 4,
+        sources: Sequence[str] = ("",),
     ) -> None:
         self.phase = "start"
         self.requests: Counter[str] = Counter()
@@ -49,6 +51,7 @@ class Load:
         self._context = context
         self._path = path
         self._expected = expected
+        self._sources = sources
         self._over = threading.Event()
         self._lock = threading.Lock()
         keeps = itertools.chain(itertools.repeat(True, kept), itertools.repeat(False, fresh))
@@ -95,7 +98,7 @@ class Load:
                 self._begun[number] += 1
                 try:
                     if sock is None:
-                        sock = self._connect()
+                        sock = self._connect(self._sources[number % len(self._sources)])
                     stays = self._ask(sock, keep)
                 except (OSError, Failed) as error:
                     stays = False
@@ -114,8 +117,8 @@ class Load:
             if sock is not None:
                 sock.close()
 
-    def _connect(self) -> socket.socket:
-        sock = socket.create_connection(self._address, timeout=LIMIT_S)
+    def _connect(self, source: str) -> socket.socket:
+        sock = socket.create_connection(self._address, timeout=LIMIT_S, source_address=(source, 0))
         if self._context is None:
             return sock
         try:

@@ -22,7 +22,7 @@ _OUTSIDE = "outside"
 _OLD_RELEASES = frozenset({"bookworm"})
 _BACKPORTED = frozenset({"qemu-system-x86"})
 # Packages whose service is of the same name, and not what they are installed for.
-_WITH_SERVICE = frozenset({"haproxy", "nginx"})
+_WITH_SERVICE = frozenset({"haproxy", "nginx", "prometheus"})
 
 
 @dataclass(frozen=True, slots=True)
