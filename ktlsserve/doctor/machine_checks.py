@@ -6,8 +6,10 @@ import resource
 import socket
 from collections.abc import Iterator
 
-from ktlsserve.config import Limits
+from ktlsserve.config import Files, Limits
+from ktlsserve.cpus import usable_cpus
 from ktlsserve.doctor.check import Check, Examination, Facts, Status
+from ktlsserve.files.cache import WATCHES_PER_FILE
 from ktlsserve.kernel import ethtool
 from ktlsserve.kernel.crypto_drivers import best_driver, cpu_has_aes
 from ktlsserve.kernel.landlock import landlock_abi
@@ -27,6 +29,7 @@ DESCRIPTORS_PER_CONNECTION = 2
 SPARE_DESCRIPTORS = 64
 
 _X86_CURE = "modprobe aesni_intel; and for every boot: echo aesni_intel > /etc/modules-load.d/aesni.conf"
+_SYSCTL_AT_BOOT = "; and for every boot: config/sysctl.conf"
 _NIC_CAVEAT = "a network card takes TLS 1.2 with AES-GCM only; TLS 1.3 never reaches it (up to Linux 7.3)"
 
 
@@ -91,7 +94,7 @@ def _notsent_lowat(facts: Facts) -> Iterator[Check]:
         yield Check("network.notsent_lowat", NETWORK, name, Status.OK, f"{value} bytes")
     else:
         reason = "small values stall kTLS sendfile where segments are large (loopback, jumbo frames)"
-        cure = f"sysctl -w net.ipv4.tcp_notsent_lowat={LOWEST_NOTSENT_LOWAT_BYTES}"
+        cure = f"sysctl -w net.ipv4.tcp_notsent_lowat={LOWEST_NOTSENT_LOWAT_BYTES}{_SYSCTL_AT_BOOT}"
         yield Check("network.notsent_lowat", NETWORK, name, Status.WARN, f"{value} bytes", reason, cure)
 
 
@@ -104,7 +107,7 @@ def _somaxconn(facts: Facts) -> Iterator[Check]:
         yield Check("network.somaxconn", NETWORK, "somaxconn", Status.OK, f"{int(text)} connections may wait")
     else:
         reason = f"it cuts the queue that limits.backlog asks for ({backlog} by default)"
-        cure = f"sysctl -w net.core.somaxconn={max(backlog, 4096)}"
+        cure = f"sysctl -w net.core.somaxconn={max(backlog, 4096)}{_SYSCTL_AT_BOOT}"
         yield Check("network.somaxconn", NETWORK, "somaxconn", Status.WARN, f"{int(text)}", reason, cure)
 
 
@@ -158,6 +161,31 @@ def _limit(value: int) -> str:
     return "unlimited" if value == resource.RLIM_INFINITY else str(value)
 
 
+def _inotify(facts: Facts) -> Iterator[Check]:
+    """Compare what a user may have with the needs of two generations of workers: a reload starts the second."""
+    folder = "/proc/sys/fs/inotify"
+    texts = [facts.machine.read_text(f"{folder}/{name}") for name in ("max_user_instances", "max_user_watches")]
+    there = [int(text) for text in texts if text is not None]
+    if len(there) != len(texts):
+        yield Check("limits.inotify", LIMITS, "inotify", Status.UNKNOWN, "not readable here")
+        return
+    workers = usable_cpus()
+    needed = [2 * workers, 2 * workers * WATCHES_PER_FILE * Files().cached_files]
+    detail = f"{there[0]} instances, {there[1]} watches"
+    if there[0] >= needed[0] and there[1] >= needed[1]:
+        yield Check("limits.inotify", LIMITS, "inotify", Status.OK, detail)
+        return
+    reason = (
+        f"{workers} workers, and as many at a reload, may need {needed[0]} instances and {needed[1]} watches; those"
+        " that get none look for the file at each request"
+    )
+    cure = (
+        f"sysctl -w fs.inotify.max_user_instances={max(there[0], needed[0])}"
+        f" fs.inotify.max_user_watches={max(there[1], needed[1])}{_SYSCTL_AT_BOOT}"
+    )
+    yield Check("limits.inotify", LIMITS, "inotify", Status.WARN, detail, reason, cure)
+
+
 def _openat2(_facts: Facts) -> Iterator[Check]:
     if supported():
         yield Check("limits.openat2", LIMITS, "openat2", Status.OK, "the kernel confines every open to the root")
@@ -185,6 +213,7 @@ MACHINE_EXAMINATIONS = (
     Examination("network.somaxconn", NETWORK, "somaxconn", _somaxconn),
     Examination("network.nic", NETWORK, "NIC offload", _nic_offload),
     Examination("limits.nofile", LIMITS, "open files", _descriptors),
+    Examination("limits.inotify", LIMITS, "inotify", _inotify),
     Examination("limits.openat2", LIMITS, "openat2", _openat2),
     Examination("limits.landlock", LIMITS, "landlock", _landlock),
 )

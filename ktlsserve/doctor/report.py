@@ -18,6 +18,9 @@ from ktlsserve.tls.suites import Cipher, TlsVersion
 # Counts up when a key of the JSON report goes away or changes its meaning; new keys don't count.
 SCHEMA = 1
 
+HOST_SETUP = "config/host-setup.md"
+"""Where the project tells what a host needs, beside its sources."""
+
 _WIDTH = 118
 _COLOURS = {Status.OK: "32", Status.INFO: "2", Status.WARN: "33", Status.NO: "31", Status.UNKNOWN: "35"}
 _STATUS_COLUMN = max(len(status.value) for status in Status)
@@ -86,6 +89,7 @@ def write_text(report: Report, out: TextIO, *, colour: bool) -> None:
             if (check.reason, check.cure) not in said:
                 _write_advice(check, name_column, out)
                 said.add((check.reason, check.cure))
+    out.write(f"\nHow to set up a host, step by step: {HOST_SETUP}\n")
 
 
 def wants_colour(out: TextIO, environ: Mapping[str, str]) -> bool:

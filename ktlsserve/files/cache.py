@@ -27,7 +27,7 @@ from ktlsserve.kernel.inotify import ChangeNotices
 # What a client may hear again without another look; running out of descriptors is none of it.
 _REMEMBERED_STATUSES = frozenset({403, 404})
 # Room for the folders on the way, and for some that aren't kept open any more.
-_WATCHES_PER_FILE = 4
+WATCHES_PER_FILE = 4
 
 
 @dataclass(slots=True)
@@ -171,7 +171,7 @@ class FileCache:
         notices = self._notices
         if notices is None:
             return False
-        if len(notices) > _WATCHES_PER_FILE * self._most:
+        if len(notices) > WATCHES_PER_FILE * self._most:
             # Those of files that were dropped long ago are among them.
             notices.unwatch_all()
             self.epoch += 1

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import resource
 import socket
 from pathlib import Path
@@ -34,6 +35,8 @@ def examine(root: Path, prefix: str, **files: str) -> dict[str, Check]:
         "modules": "/proc/modules",
         "lowat": "/proc/sys/net/ipv4/tcp_notsent_lowat",
         "somaxconn": "/proc/sys/net/core/somaxconn",
+        "instances": "/proc/sys/fs/inotify/max_user_instances",
+        "watches": "/proc/sys/fs/inotify/max_user_watches",
     }
     machine = MachineBuilder(root).build({names.get(name, name): content for name, content in files.items()})
     facts = Facts(machine, FULL, module_before=None, tls_stat_before=None)
@@ -102,7 +105,7 @@ def test_somaxconn_is_compared_with_the_backlog(tmp_path: Path) -> None:
     assert examine(tmp_path, "network.som", somaxconn=f"{backlog}\n")["network.somaxconn"].status is Status.OK
     check = examine(tmp_path, "network.som", somaxconn=f"{backlog - 1}\n")["network.somaxconn"]
     assert check.status is Status.WARN
-    assert check.cure == "sysctl -w net.core.somaxconn=4096"
+    assert check.cure == "sysctl -w net.core.somaxconn=4096; and for every boot: config/sysctl.conf"
 
 
 def test_sysctls_that_a_sandbox_hides_are_unknown(tmp_path: Path) -> None:
@@ -181,6 +184,34 @@ def test_open_files(
     assert (check.status, check.detail) == (status, detail)
     if status is Status.WARN:
         assert f"LimitNOFILE={NEEDED}" in check.cure
+
+
+@pytest.mark.parametrize(
+    ("workers", "instances", "watches", "status"),
+    [
+        (2, 128, 28968, Status.OK),
+        (64, 128, 2 * 64 * 4 * 1024, Status.OK),
+        (65, 128, 1048576, Status.WARN),
+        (64, 128, 2 * 64 * 4 * 1024 - 1, Status.WARN),
+    ],
+)
+def test_inotify(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, instances: int, watches: int, status: Status
+) -> None:
+    monkeypatch.setattr(machine_checks, "usable_cpus", lambda: workers)
+    check = examine(tmp_path, "limits.inotify", instances=f"{instances}\n", watches=f"{watches}\n")["limits.inotify"]
+    assert (check.status, check.detail) == (status, f"{instances} instances, {watches} watches")
+    if status is Status.WARN:
+        needed = {"max_user_instances": 2 * workers, "max_user_watches": 2 * workers * 4 * 1024}
+        for name, least in needed.items():
+            cure = re.search(rf"fs\.inotify\.{name}=(\d+)", check.cure)
+            assert cure is not None
+            assert int(cure[1]) >= least
+
+
+def test_inotify_where_it_is_hidden(tmp_path: Path) -> None:
+    check = examine(tmp_path, "limits.inotify", instances="128\n")["limits.inotify"]
+    assert check.status is Status.UNKNOWN
 
 
 @pytest.mark.parametrize(("there", "status"), [(True, Status.OK), (False, Status.WARN)])

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from ktlsserve.doctor.check import Check, Status
-from ktlsserve.doctor.report import Report, wants_colour, write_json, write_text
+from ktlsserve.doctor.report import HOST_SETUP, Report, wants_colour, write_json, write_text
 from ktlsserve.kernel.probe import Direction, Refusal
 from ktlsserve.tls.suites import Cipher, TlsVersion
 from tests.support.kernel_tls import BELOW_FLOORS, FULL, NONE
+from tests.support.server import CHECKOUT
 
 OK = Check("a.one", "group a", "one", Status.OK, "fine")
 NO = Check("a.second", "group a", "second", Status.NO, "not there", "because " * 20 + "of it", "do this")
@@ -65,7 +66,9 @@ def test_text_is_the_verdict_and_aligned_groups() -> None:
     assert lines[1:5] == ["", "group a", "  ok       one     fine", "  no       second  not there"]
     assert lines[5].startswith("                   why:  because because")
     assert lines[6].startswith("                         because")
-    assert lines[-4:] == ["                   cure: do this", "", "group b", "  info     three   7"]
+    assert lines[-6:-2] == ["                   cure: do this", "", "group b", "  info     three   7"]
+    assert lines[-2:] == ["", f"How to set up a host, step by step: {HOST_SETUP}"]
+    assert (CHECKOUT / HOST_SETUP).is_file()
     assert max(map(len, lines[1:])) <= 118
     assert "\x1b" not in "".join(lines)
 
