@@ -17,10 +17,11 @@ import yaml
 from ktlsserve.arguments import serve_parser
 from ktlsserve.config.file import parse_config
 from ktlsserve.supervisor.stopping import KILL_MARGIN_S
+from tests.support.admin_client import AdminClient
 from tests.support.host_files import modules_to_load
 from tests.support.pki import new_authority, write_pair
 from tests.support.server import CHECKOUT, Server
-from tests.support.waiting import LIMIT_S, wait_until
+from tests.support.waiting import LIMIT_S
 
 FILE = CHECKOUT / "config" / "kubernetes.yaml"
 OBJECTS: list[dict[str, Any]] = list(yaml.safe_load_all(FILE.read_text(encoding="utf-8")))
@@ -187,7 +188,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     }
     settings = {f"{table}.{name}": value for table, keys in tables.items() for name, value in keys.items()} | changed
     with Server(folder / "server", root, workers=2, settings=settings) as running:
-        wait_until(lambda: len(running.listening()) + running.output().count(" admin") > 1, "the admin listener")
         yield running
         # Not the thirteen seconds of the drain.
         running.kill()
@@ -197,14 +197,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.mark.parametrize("name", PROBES)
 def test_the_server_answers_the_probe(name: str, server: Server) -> None:
     probe = PROBES[name]
-    address = address_of(server, probe["port"])
-    connection: http.client.HTTPConnection
-    if probe.get("scheme") == "HTTPS":
-        # The kubelet looks at no certificate.
-        context = ssl._create_unverified_context()
-        connection = http.client.HTTPSConnection(*address, timeout=LIMIT_S, context=context)
-    else:
-        connection = http.client.HTTPConnection(*address, timeout=LIMIT_S)
+    if probe["port"] == "admin":
+        assert "scheme" not in probe
+        assert AdminClient(server).ask(probe["path"])[0] == 200
+        return
+    assert probe["scheme"] == "HTTPS"
+    # The kubelet looks at no certificate.
+    context = ssl._create_unverified_context()
+    connection = http.client.HTTPSConnection(*server.address, timeout=LIMIT_S, context=context)
     try:
         connection.request("GET", probe["path"])
         response = connection.getresponse()
@@ -212,12 +212,3 @@ def test_the_server_answers_the_probe(name: str, server: Server) -> None:
     finally:
         connection.close()
     assert response.status == 200
-
-
-def address_of(server: Server, port: str) -> tuple[str, int]:
-    """Return where the server listens for what the manifest calls ``port``."""
-    if port == "https":
-        return server.address
-    line = next(line for line in server.output().splitlines() if line.endswith(" admin"))
-    host, _, number = line.split()[2].removeprefix("http://").rpartition(":")
-    return host, int(number)
