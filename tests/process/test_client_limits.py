@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -79,6 +79,21 @@ def test_connections_are_counted_over_all_workers(tmp_path: Path, root: Path, tl
             wire.close()
         wait_until(lambda: server.sockets() == idle + ALLOWED - 4, "the end of four connections")
         assert len(take_all(dial, stack)) == 4
+
+
+def test_one_client_cannot_take_all_places_for_handshakes(tmp_path: Path, root: Path) -> None:
+    settings = {"tls.handshakes_in_progress": 20, "limits.connections_per_client": 15}
+    with (
+        Server(tmp_path / "server", root, tls="userspace", settings=settings) as server,
+        Bystander(server) as bystander,
+        ExitStack() as stack,
+    ):
+        for _ in range(20):
+            for _ in range(10):
+                # One that is refused may be so before it has noticed that it is connected.
+                with suppress(ConnectionError):
+                    stack.enter_context(Wire(server.address, source=GREEDY))
+            bystander.require_service(1)
 
 
 def test_a_worker_that_dies_gives_its_counts_back(tmp_path: Path, root: Path) -> None:
