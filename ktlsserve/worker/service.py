@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ktlsserve.config import Files, Limits, Timeouts
 from ktlsserve.files.root import Root
@@ -13,6 +13,7 @@ from ktlsserve.http1.sites import Sites
 from ktlsserve.networks import Networks
 from ktlsserve.observe.access_log import AccessLog
 from ktlsserve.tls.context import ServerContext
+from ktlsserve.worker.confinement import Confinement
 from ktlsserve.worker.handover import HandoverPlan
 
 
@@ -33,7 +34,8 @@ class Service:
     ``tls`` is None for plain HTTP, ``access_log`` None where there is none. ``listeners`` are bound and listening;
     what comes in on those of ``redirect_listeners`` is plain HTTP, and answered by ``redirect``. ``roots`` are the
     folders that ``sites`` and ``redirect`` open files in. Connections from ``proxy_sources`` begin with a PROXY header;
-    what proxies in ``forwarded_from`` say in X-Forwarded-For is believed. None: there are no such.
+    what proxies in ``forwarded_from`` say in X-Forwarded-For is believed. None: there are no such. ``confinement`` is
+    what a worker gives up before it serves.
     """
 
     listeners: tuple[socket.socket, ...]
@@ -52,6 +54,7 @@ class Service:
     ready_path: bytes = b""
     proxy_sources: Networks | None = None
     forwarded_from: Networks | None = None
+    confinement: Confinement = field(default_factory=Confinement)
 
     def close(self) -> None:
         """Give this process's descriptors back, except the listeners; the workers have their own."""

@@ -32,12 +32,14 @@ def test_everything_can_be_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         *("--cert", "a.pem", "--key", "a.key", "--key", "/b.key", "--cert", "/b.pem"),
         *("--access-log", "access.log", "--log-level", "debug", "--log-format", "json"),
         *("--proxy-protocol", "192.0.2.0/24", "--proxy-protocol", "::1"),
+        *("--user", "www-data"),
     )
     assert said == {
         "server.root": f"{tmp_path}/site",
         "server.listen": ["127.0.0.1:0", "[::1]:8443"],
         "server.proxy_protocol": ["192.0.2.0/24", "::1"],
         "server.workers": 3,
+        "server.user": "www-data",
         "tls.mode": "kernel",
         "tls.certificates": [
             {"cert": f"{tmp_path}/a.pem", "key": f"{tmp_path}/a.key"},
