@@ -136,6 +136,14 @@ def serve_parser() -> Parser:
         help="auto (default): the kernel encrypts where it can, else OpenSSL in userspace; kernel: don't start if the "
         "kernel can't; userspace: always OpenSSL; off: plain HTTP",
     )
+    group = parser.add_argument_group("operation")
+    group.add_argument(
+        "--admin",
+        metavar="HOST:PORT",
+        action="append",
+        type=_address,
+        help="/healthz, /readyz, /metrics, /status and a page for people, over plain HTTP; repeatable (default: none)",
+    )
     group = parser.add_argument_group("logs")
     group.add_argument(
         "--access-log",
@@ -194,6 +202,8 @@ def overrides_of(parsed: argparse.Namespace) -> dict[str, object]:
         said["server.listen"] = parsed.listen
     if parsed.proxy_protocol:
         said["server.proxy_protocol"] = parsed.proxy_protocol
+    if parsed.admin:
+        said["admin.listen"] = parsed.admin
     if parsed.workers is not None:
         said["server.workers"] = parsed.workers
     if len(parsed.cert) != len(parsed.key):

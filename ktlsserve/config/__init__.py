@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
+from ktlsserve.config.admin import Admin
 from ktlsserve.config.checks import (
     Choice,
     ListOf,
@@ -217,6 +218,7 @@ class Config:
         ),
     )
     redirect: Redirect = field(default_factory=Redirect, metadata=setting(Table(Redirect), "From HTTP to HTTPS."))
+    admin: Admin = field(default_factory=Admin, metadata=setting(Table(Admin), "The admin endpoint."))
     origin: Origin = field(default_factory=Origin, compare=False)
 
     def roots(self) -> tuple[Path, ...]:
@@ -236,5 +238,10 @@ class Config:
             (f"redirect.listen[{position}]", "is an address of server.listen")
             for position, address in enumerate(self.redirect.listen)
             if address in self.server.listen
+        ]
+        problems += [
+            (f"admin.listen[{position}]", "is an address of server.listen or redirect.listen")
+            for position, address in enumerate(self.admin.listen)
+            if address.port and address in (*self.server.listen, *self.redirect.listen)
         ]
         return problems

@@ -62,10 +62,23 @@ class FileCache:
 
     ``now_s`` is the monotonic time, set by the owner before it asks. ``horizon_s`` is the moment up to which everything
     opened since it was last set to infinity may be relied on; ``epoch`` counts the times at which everything became
-    doubtful. Not thread-safe.
+    doubtful. ``opened`` counts how often it was asked, ``looks`` how often it had to look at the file system for that.
+    Not thread-safe.
     """
 
-    __slots__ = ("_entries", "_failures", "_max_age_s", "_most", "_notices", "_root", "epoch", "horizon_s", "now_s")
+    __slots__ = (
+        "_entries",
+        "_failures",
+        "_max_age_s",
+        "_most",
+        "_notices",
+        "_root",
+        "epoch",
+        "horizon_s",
+        "looks",
+        "now_s",
+        "opened",
+    )  # fmt: skip
 
     def __init__(self, root: Root, notices: ChangeNotices | None, *, most_entries: int, max_age_s: float) -> None:
         self._root = root
@@ -77,6 +90,8 @@ class FileCache:
         self.now_s = 0.0
         self.epoch = 0
         self.horizon_s = 0.0
+        self.opened = 0
+        self.looks = 0
 
     def open(self, path: bytes) -> OpenFile:
         """Return an open file with one more reference, or raise RequestError, as ``Root.open`` does."""
@@ -85,8 +100,10 @@ class FileCache:
     def open_beneath(self, root: Root, path: bytes) -> OpenFile:
         """Do as ``open`` with another root."""
         key = (root, path)
+        self.opened += 1
         entry = self._entries.get(key) or self._failures.get(key)
         if entry is None or entry.epoch != self.epoch or self.now_s >= entry.valid_until_s:
+            self.looks += 1
             entry = self._look(root, path)
         self.horizon_s = min(self.horizon_s, entry.valid_until_s)
         if entry.file is not None:

@@ -64,7 +64,7 @@ class Site:
     each that isn't, because it is older than its file. ``rules`` are for some of its paths; ``fields`` go with every
     reply to which no rule applies (a rule holds them itself). ``error_pages`` are the files, as paths beneath the root,
     that explain a status. ``listings`` answers for folders without an index; None makes them 404. ``etags`` makes the
-    entity-tags of files; without it they are of time and size.
+    entity-tags of files; without it they are of time and size. ``label`` names the site where its replies are counted.
     """
 
     files: FileOpener
@@ -79,6 +79,7 @@ class Site:
     listings: Listings | None = None
     tell_stale: Tell = lambda _: None
     etags: EtagSource | None = None
+    label: str = ""
 
 
 def answer(request: Request, site: Site, now_s: int) -> Reply:

@@ -125,7 +125,8 @@ class Reply:
     ``head`` reaches from the status line to the blank line. ``body`` is empty for HEAD and for statuses without one;
     it never holds an empty part, so the head may leave with MSG_MORE exactly where ``body`` isn't empty.
     ``body_bytes`` is what ``body`` adds up to. Where ``errand`` isn't None the reply is right, but makes do without
-    something that is known once the errand is done: it must not be kept.
+    something that is known once the errand is done: it must not be kept. ``site`` is the label of the site that it
+    comes from, if it is one's.
     """
 
     status: int
@@ -134,6 +135,7 @@ class Reply:
     close: bool
     body_bytes: int
     errand: Errand | None = None
+    site: str = ""
 
     def with_date(self, now_s: int) -> Reply:
         """Return the same reply, dated ``now_s``; it shares the body, so whoever sends both must retain its files."""

@@ -83,7 +83,13 @@ class Sites:
         if site is None:
             # The body, if there is one, belongs to a request for someone else: the connection ends here.
             return error_reply(421, replace(request, keep_alive=False), now_s, server=self.default.server)
-        return answer(request, site, now_s)
+        reply = answer(request, site, now_s)
+        reply.site = site.label
+        return reply
+
+    def labels(self) -> tuple[str, ...]:
+        """Return the labels of all sites, the default one's first."""
+        return tuple(dict.fromkeys(site.label for site in (self.default, *self.named.values())))
 
     def all(self) -> tuple[Site, ...]:
         """Return the sites, each once, the default first."""

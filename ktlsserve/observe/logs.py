@@ -31,11 +31,14 @@ _TRACEBACK = {code: text for code, text in _CONTROL.items() if code != 0x0A} | {
 class _Process:
     """Which of the program's processes this one is; set after the fork."""
 
-    worker: int | None = None
+    worker: int | Literal["admin"] | None = None
 
 
-def name_worker(worker: int | None) -> None:
-    """Say that the lines of this process come from worker ``worker``; None, the default, from the supervisor."""
+def name_worker(worker: int | Literal["admin"] | None) -> None:
+    """Say that the lines of this process come from worker ``worker``; None, the default, from the supervisor.
+
+    ``admin`` is the process of the admin endpoint, which is a worker too.
+    """
     _Process.worker = worker
 
 
@@ -99,7 +102,7 @@ class _TextFormatter(logging.Formatter):
     """``TIME LEVEL PROCESS[PID] LOGGER: MESSAGE key=value``, a traceback indented below."""
 
     def format(self, record: logging.LogRecord) -> str:
-        process = "main" if _Process.worker is None else f"worker-{_Process.worker}"
+        process = f"worker-{_Process.worker}" if isinstance(_Process.worker, int) else _Process.worker or "main"
         fields = "".join(f" {name}={_text_value(value)}" for name, value in _extra_fields(record).items())
         text = f"{record.name.removeprefix('ktlsserve.')}: {_message(record)}{fields}".translate(_CONTROL)
         exception = _exception(self, record)

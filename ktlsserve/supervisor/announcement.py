@@ -18,8 +18,10 @@ class Announcement:
     def __init__(self) -> None:
         self._announced: set[str] = set()
 
-    def announce(self, config: Config, generation: Generation, listeners: Sequence[Listener]) -> None:
-        """Print a line for each of ``listeners`` that is new."""
+    def announce(
+        self, config: Config, generation: Generation, listeners: Sequence[Listener], admin: Sequence[Listener] = ()
+    ) -> None:
+        """Print a line for each of ``listeners`` that is new, and of those of the ``admin`` endpoint."""
         tls = generation.service.tls
         scheme = "http" if tls is None else "https"
         label = "off" if tls is None else tls.plan.label
@@ -31,7 +33,10 @@ class Announcement:
                 _say(f"listening on http://{listener.bound} tls=off workers={generation.wanted} redirect=https")
             else:
                 _say(f"listening on {scheme}://{listener.bound} tls={label} workers={generation.wanted} {served}")
-        self._announced = {listener.bound for listener in listeners}
+        for listener in admin:
+            if listener.bound not in self._announced:
+                _say(f"listening on http://{listener.bound} tls=off admin")
+        self._announced = {listener.bound for listener in (*listeners, *admin)}
 
 
 def _say(line: str) -> None:

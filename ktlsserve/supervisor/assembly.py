@@ -14,6 +14,7 @@ from ktlsserve.http1.request import HeadLimits
 from ktlsserve.kernel.probe import KernelTls, probe_kernel_tls
 from ktlsserve.networks import Network, Networks
 from ktlsserve.observe.access_log import AccessLog
+from ktlsserve.observe.counters import Counters
 from ktlsserve.supervisor.confinement_assembly import assemble_confinement
 from ktlsserve.supervisor.listeners import Listener
 from ktlsserve.supervisor.site_assembly import assemble_redirect, assemble_sites, open_roots
@@ -61,6 +62,7 @@ def assemble(config: Config, listeners: tuple[Listener, ...]) -> Service:
             proxy_sources=_networks(config.server.proxy_protocol),
             forwarded_from=_networks(config.http.forwarded_from),
             confinement=confinement,
+            counters=Counters(sites.labels()),
         )
     except BaseException:
         for root in roots.values():

@@ -14,8 +14,10 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from ktlsserve.errors import EXIT_BUG, EXIT_OK, EXIT_STARTUP, KtlsServeError
+from ktlsserve.observe.board import Board, Slot
 from ktlsserve.observe.logs import name_worker
 from ktlsserve.worker.loop import Worker
 from ktlsserve.worker.orders import ALIVE, PING, READY, REOPEN, RETIRE, STOP
@@ -76,12 +78,15 @@ class WorkerProcess:
 class Generation:
     """Workers that serve the same ``service``; ``wanted`` is how many there should be.
 
-    Where ``cpus`` are given, the workers are bound to them, one each, in turn.
+    Where ``cpus`` are given, the workers are bound to them, one each, in turn. They show what they count on ``board``,
+    where there is one. ``name`` is what their lines in the log are from.
     """
 
     service: Service
     wanted: int
     cpus: tuple[int, ...] = ()
+    board: Board | None = None
+    name: Literal["admin"] | None = None
     workers: dict[int, WorkerProcess] = field(default_factory=dict)
 
     @property
@@ -110,9 +115,10 @@ class Generation:
             try:
                 forget()
                 ours.close()
-                name_worker(number)
+                name_worker(self.name or number)
                 self._bind_to_cpu(number)
-                status = _work(self.service, theirs, tells=number == 0)
+                slot = self.board.slot(number) if self.board is not None else None
+                status = _work(self.service, theirs, slot, tells=number == 0 and not self.name)
             finally:
                 # Never back into the supervisor's stack, and no exit handlers of its.
                 _flush()
@@ -172,7 +178,7 @@ class Generation:
                 logger.warning("can't stay on CPU %d: %s", cpu, error.strerror)
 
 
-def _work(service: Service, control: socket.socket, *, tells: bool) -> int:
+def _work(service: Service, control: socket.socket, slot: Slot | None, *, tells: bool) -> int:
     """Be a worker, from the fork to the exit status; one of each generation ``tells`` what all of them do."""
     if sys.__stderr__ is not None:
         faulthandler.register(STACK_SIGNAL, file=2)
@@ -181,7 +187,7 @@ def _work(service: Service, control: socket.socket, *, tells: bool) -> int:
         signal.signal(STACK_SIGNAL, signal.SIG_IGN)
     try:
         _confine(service, tells=tells)
-        worker = Worker(service, control)
+        worker = Worker(service, control, slot)
         try:
             control.sendall(READY)
         except BrokenPipeError:

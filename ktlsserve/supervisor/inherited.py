@@ -1,9 +1,9 @@
 """Listening sockets that were there before this process: systemd's, or those of the program that this one replaces.
 
 systemd binds the addresses of a ``.socket`` unit itself and passes descriptors from 3 on (sd_listen_fds(3)). They take
-the place of ``server.listen``, and those with ``FileDescriptorName=redirect`` that of ``redirect.listen``: what is
-listened on is then the unit's affair, and needs no privilege here. As systemd holds them too, nobody is refused while
-the server restarts.
+the place of ``server.listen``, those with ``FileDescriptorName=redirect`` that of ``redirect.listen``, and those with
+``FileDescriptorName=admin`` that of ``admin.listen``: what is listened on is then the unit's affair, and needs no
+privilege here. As systemd holds them too, nobody is refused while the server restarts.
 
 A predecessor passes what it listens on in a variable of its own (``upgrading``). There the configuration decides as
 ever: a socket is used where it asks for the address that it was bound for, and closed where it doesn't.
@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 UPGRADE = "KTLSSERVE_UPGRADE"
 REDIRECT_NAME = "redirect"
+ADMIN_NAME = "admin"
 _FIRST_FD = 3
 
 
@@ -35,14 +36,17 @@ _FIRST_FD = 3
 class Inherited:
     """What was inherited, nothing by default.
 
-    ``serving`` and ``redirecting`` are the addresses of systemd's sockets; ``announce_fd`` is where a predecessor
-    waits for a byte that says that this program serves, -1 without one.
+    ``serving``, ``redirecting`` and ``administering`` are the addresses of systemd's sockets; ``announce_fd`` is where
+    a predecessor waits for a byte that says that this program serves, -1 without one. ``admin`` are the listeners of
+    the admin endpoint, ``listeners`` all others.
     """
 
     listeners: tuple[Listener, ...] = ()
     serving: tuple[Address, ...] = ()
     redirecting: tuple[Address, ...] = ()
     announce_fd: int = -1
+    admin: tuple[Listener, ...] = ()
+    administering: tuple[Address, ...] = ()
 
     def applied_to(self, config: Config) -> Config:
         """Return ``config`` with the addresses of systemd's sockets in the place of its own."""
@@ -50,6 +54,8 @@ class Inherited:
             config = replace(config, server=replace(config.server, listen=self.serving))
         if self.redirecting:
             config = replace(config, redirect=replace(config.redirect, listen=self.redirecting))
+        if self.administering:
+            config = replace(config, admin=replace(config.admin, listen=self.administering))
         return config
 
     def announce(self) -> Inherited:
@@ -82,18 +88,21 @@ def take_inherited(environ: MutableMapping[str, str]) -> Inherited:
 
 def _from_systemd(count: int, names: list[str]) -> Inherited:
     listeners: list[Listener] = []
+    admin: list[Listener] = []
     redirecting: list[Address] = []
     for number in range(count):
         name = names[number] if number < len(names) else ""
         listener = _listener(_FIRST_FD + number, f"the socket {name or number} that systemd passes", None)
-        listeners.append(listener)
+        (admin if name == ADMIN_NAME else listeners).append(listener)
         if name == REDIRECT_NAME:
             redirecting.append(listener.asked)
     serving = tuple(listener.asked for listener in listeners if listener.asked not in redirecting)
     logger.info(
-        "systemd has bound %s: the configuration's addresses don't count", ", ".join(each.bound for each in listeners)
+        "systemd has bound %s: the configuration's addresses don't count",
+        ", ".join(each.bound for each in (*listeners, *admin)),
     )
-    return Inherited(tuple(listeners), serving, tuple(redirecting))
+    administering = tuple(listener.asked for listener in admin)
+    return Inherited(tuple(listeners), serving, tuple(redirecting), admin=tuple(admin), administering=administering)
 
 
 def _from_predecessor(handed: str) -> Inherited:
@@ -102,14 +111,19 @@ def _from_predecessor(handed: str) -> Inherited:
         if parts["predecessor"] != os.getppid():
             # A variable that some other program has kept: its descriptors mean nothing here.
             return Inherited()
-        asked = [(int(fd), parse_address(text)) for fd, text in parts["listeners"]]
-        serving, redirecting = (tuple(map(parse_address, parts[kind])) for kind in ("serving", "redirecting"))
+        asked, admin = ([(int(fd), parse_address(text)) for fd, text in parts[kind]] for kind in ("listeners", "admin"))
+        serving, redirecting, administering = (
+            tuple(map(parse_address, parts[kind])) for kind in ("serving", "redirecting", "administering")
+        )
         announce_fd = int(parts["announce"])
     except (ValueError, KeyError, TypeError) as error:
         raise StartupError(f"{UPGRADE} isn't what a predecessor says: {error}; unset it") from error
-    listeners = tuple(_listener(fd, f"the predecessor's socket {fd}", address) for fd, address in asked)
+    taken, taken_admin = (
+        tuple(_listener(fd, f"the predecessor's socket {fd}", address) for fd, address in passed)
+        for passed in (asked, admin)
+    )
     os.set_inheritable(announce_fd, False)
-    return Inherited(listeners, serving, redirecting, announce_fd)
+    return Inherited(taken, serving, redirecting, announce_fd, taken_admin, administering)
 
 
 def _listener(fd: int, what: str, asked: Address | None) -> Listener:

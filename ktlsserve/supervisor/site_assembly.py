@@ -30,6 +30,9 @@ from ktlsserve.supervisor.listeners import Listener
 
 Roots = Mapping[Path, Root]
 
+DEFAULT_LABEL = "default"
+"""The label of the only site of a server without any ``[[site]]``."""
+
 
 def open_roots(config: Config) -> dict[Path, Root]:
     """Open each folder that is served, the default site's first; raise RootError, having closed the others."""
@@ -115,6 +118,7 @@ def _site(
         error_pages={int(status): page[1:].encode() for status, page in pages.items()},
         tell_stale=StaleSiblings(site.root or config.server.root).tell,
         etags=_etag_source(etags, root, store),
+        label=site.names[0].lower() if site.names else DEFAULT_LABEL,
     )
 
 

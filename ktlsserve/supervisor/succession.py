@@ -18,6 +18,7 @@ from ktlsserve.config import Config
 from ktlsserve.cpus import usable_cpus, worker_cpus
 from ktlsserve.errors import EXIT_BUG, EXIT_OK, EXIT_STARTUP, StartupError
 from ktlsserve.observe.logs import configure_logs
+from ktlsserve.supervisor.admin import Admin
 from ktlsserve.supervisor.assembly import assemble
 from ktlsserve.supervisor.certificate_watch import CertificateWatch
 from ktlsserve.supervisor.generation import Generation, WorkerProcess
@@ -42,7 +43,7 @@ class Succession:
     """The generations: the one that serves, the one that is coming, and those that leave.
 
     ``forget`` closes in a forked child what else only the supervisor may hold. ``exit_status`` is what the server ends
-    with once no generation is left.
+    with once no generation is left. ``admin`` looks after the admin endpoint.
     """
 
     def __init__(self, inherited: Inherited, forget: Callable[[], None]) -> None:
@@ -54,6 +55,7 @@ class Succession:
         self._leaving: list[Generation] = []
         self._replacement = Replacement()
         self._forget = forget
+        self.admin = Admin(inherited.admin, self._forget_in_child)
 
     def generations(self) -> list[Generation]:
         """Return all of them."""
@@ -76,8 +78,10 @@ class Succession:
         listeners = bind_all(addresses, self.listeners, config.limits.backlog)
         new = [listener for listener in listeners if listener not in self.listeners]
         try:
+            self.admin.bind(config)
             service = assemble(config, listeners)
         except BaseException:
+            self.admin.abandon()
             for listener in new:
                 listener.sock.close()
             raise
@@ -86,11 +90,12 @@ class Succession:
         wanted = usable_cpus() if config.server.workers == "auto" else config.server.workers
         # What exists now is shared with the workers for good: collecting it would only copy its pages.
         gc.freeze()
-        generation = Generation(service, wanted, cpus)
+        generation = Generation(service, wanted, cpus, self.admin.observe(service, wanted))
         self.coming = Made(generation, config, listeners, watch)
         try:
             for _ in range(wanted):
                 self._spawn(generation)
+            self.admin.open(config, generation)
         except OSError as error:
             reason = f"can't fork workers: {error.strerror}; look at the limits on processes and memory"
             self._abandon(self.coming, reason)
@@ -107,6 +112,7 @@ class Succession:
         for listener in dropped:
             listener.sock.close()
         self._replacement = Replacement()
+        self.admin.promote()
         drain = 0
         if old is not None:
             drain = len(old.generation.workers)
@@ -119,6 +125,7 @@ class Succession:
     def _forget_in_child(self, served: Generation) -> None:
         """Close what a worker of ``served`` has no use for; a listener that lives on in it would take connections."""
         self._forget()
+        self.admin.forget(served)
         for listener in {*self.listeners, *(self.coming.listeners if self.coming is not None else ())}:
             if listener.sock not in served.service.listeners:
                 listener.sock.close()
@@ -132,6 +139,7 @@ class Succession:
     def _abandon(self, made: Made, reason: str) -> None:
         """Give a coming generation up that can't boot: the old one goes on, or the server ends if there is none."""
         self.coming = None
+        self.admin.abandon()
         self._let_go(made, retire=False)
         for listener in made.listeners:
             if listener not in self.listeners:
@@ -201,6 +209,8 @@ class Succession:
             self.serving = None
         self._have_all_leave()
         self.close_listeners()
+        # It has an endpoint of its own, on the same sockets.
+        self.admin.retire()
 
     def stop(self) -> None:
         """Let the workers that serve stop, and all others finish at once."""

@@ -67,6 +67,7 @@ class Supervisor:
         finally:
             succession.kill()
             succession.close_listeners()
+            succession.admin.close()
             if self._successor is not None:
                 self._successor.kill()
                 self._successor.close()
@@ -144,6 +145,7 @@ class Supervisor:
             succession.close_listeners()
         if now_s >= self._stopping.kill_s:
             succession.kill()
+        succession.admin.look(succession.generations(), stopping=self._stopping.begun, now_s=now_s)
 
     # Reload.
 
@@ -153,7 +155,7 @@ class Supervisor:
         # It may be that hang_s is another.
         self._heartbeat = Heartbeat()
         self._pid_file.write(made.config.server.pid_file)
-        self._announcement.announce(made.config, made.generation, made.listeners)
+        self._announcement.announce(made.config, made.generation, made.listeners, self._succession.admin.listeners)
         self._notifier.ready(f"serving with {made.generation.wanted} workers")
         self._inherited = self._inherited.announce()
         if self._serves:
@@ -191,7 +193,10 @@ class Supervisor:
             logger.warning("SIGUSR2: not now, the server is starting, reloading, upgrading or stopping")
             return
         try:
-            self._successor = Successor(self._succession.listeners, self._inherited, time.monotonic())
+            succession = self._succession
+            self._successor = Successor(
+                succession.listeners, self._inherited, time.monotonic(), succession.admin.listeners
+            )
         except StartupError as error:
             logger.error("upgrade failed, this program goes on: %s", error)  # noqa: TRY400 - for the operator
             return

@@ -34,25 +34,29 @@ class Successor:
     ``fileno`` is readable when there may be an outcome, and ``limit_s`` is when it must have come.
     """
 
-    def __init__(self, listeners: Sequence[Listener], inherited: Inherited, now_s: float) -> None:
-        """Start it; raise StartupError where that isn't possible."""
+    def __init__(
+        self, listeners: Sequence[Listener], inherited: Inherited, now_s: float, admin: Sequence[Listener] = ()
+    ) -> None:
+        """Start it with ``listeners`` and those of the ``admin`` endpoint; raise StartupError where that can't be."""
         self.limit_s = now_s + START_LIMIT_S
         self._reader, writer = os.pipe()
         os.set_blocking(self._reader, False)
         passed = [writer]
         try:
             # Duplicates: what is inheritable for a moment must not stay so.
-            passed += [os.dup(listener.sock.fileno()) for listener in listeners]
+            passed += [os.dup(listener.sock.fileno()) for listener in (*listeners, *admin)]
             for fd in passed:
                 os.set_inheritable(fd, True)
             handed = {
                 "predecessor": os.getpid(),
                 "announce": writer,
-                "listeners": [
-                    (fd, str(listener.asked)) for fd, listener in zip(passed[1:], listeners, strict=True)
+                "listeners": [(fd, str(each.asked)) for fd, each in zip(passed[1:], listeners, strict=False)],
+                "admin": [
+                    (fd, str(each.asked)) for fd, each in zip(passed[1 + len(listeners) :], admin, strict=True)
                 ],
                 "serving": [str(address) for address in inherited.serving],
                 "redirecting": [str(address) for address in inherited.redirecting],
+                "administering": [str(address) for address in inherited.administering],
             }  # fmt: skip
             environ = {name: value for name, value in os.environ.items() if name not in _OWN_VARIABLES}
             self.pid = os.posix_spawn(

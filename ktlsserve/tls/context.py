@@ -79,6 +79,11 @@ class ServerContext:
         if len(self._contexts) > 1:
             self._contexts[index.default].set_tlsext_servername_callback(self._choose_certificate)
 
+    @property
+    def chains(self) -> tuple[CertificateChain, ...]:
+        """All certificates that are served, each once, in the order in which they were given."""
+        return tuple(dict.fromkeys(chain for group in self._index.groups for chain in group))
+
     def new_connection(self) -> SSL.Connection:
         """Return a server-side connection over memory BIOs, its app data CapturedSecrets where wanted."""
         connection = SSL.Connection(self._contexts[self._index.default], None)

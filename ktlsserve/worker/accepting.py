@@ -41,6 +41,9 @@ class Acceptor:
         self._handshaking: set[Connection] = set()
         self._open = False
         self._retired = False
+        # How often accepting stopped for want of descriptors or memory, and because this worker was full.
+        self.pauses = 0
+        self.times_full = 0
         self.paused_until_s = math.inf
         self._update()
 
@@ -66,6 +69,7 @@ class Acceptor:
             if error.errno in _EXHAUSTED:
                 logger.warning("accepting pauses for %s s: %s", _PAUSE_S, error.strerror)
                 self.paused_until_s = now_s + _PAUSE_S
+                self.pauses += 1
                 self._update()
             else:
                 # The connection was aborted before it was accepted, or its network failed (accept(2)).
@@ -117,6 +121,8 @@ class Acceptor:
         if wanted == self._open:
             return
         self._open = wanted
+        if not wanted and not self._retired and self.paused_until_s == math.inf:
+            self.times_full += 1
         for fd in self._listeners:
             # EPOLL_CTL_MOD is refused for EPOLLEXCLUSIVE (epoll_ctl(2)).
             if wanted:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from ktlsserve.errors import HandoverError
 from ktlsserve.kernel.ktls import unsent_bytes
+from ktlsserve.observe.counters import TIMEOUTS
 from ktlsserve.worker.connection import Connection, Timeout
 from ktlsserve.worker.states import State
 
@@ -111,6 +112,7 @@ def time_out_close(worker: Worker, conn: Connection) -> None:
         conn.unsent_bytes = unsent
         worker.deadlines.set(conn, Timeout.CLOSE, worker.now_s)
         return
+    worker.counts[TIMEOUTS[("close",)]] += 1
     abort(worker, conn)
 
 

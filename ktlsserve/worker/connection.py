@@ -12,6 +12,7 @@ from ktlsserve.errors import IllegalTransition
 from ktlsserve.http1.body import BodyDiscarder
 from ktlsserve.http1.reply import Reply
 from ktlsserve.http1.request import Request
+from ktlsserve.observe.counters import NO_SITE
 from ktlsserve.proxy_protocol.reader import HeaderReader
 from ktlsserve.tls.handshake import Established, Handshake
 from ktlsserve.worker.memo import Memo
@@ -34,10 +35,14 @@ class Timeout(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """What answers the requests of a connection: it works out a reply, or has kept one that it worked out."""
+    """What answers the requests of a connection: it works out a reply, or has kept one that it worked out.
+
+    ``site`` is the label under which replies are counted that name none.
+    """
 
     answer: Callable[[Request, int], Reply]
     memo: Memo
+    site: str = NO_SITE
 
 
 class Connection:

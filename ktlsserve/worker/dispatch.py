@@ -6,8 +6,11 @@ import logging
 import select
 from typing import TYPE_CHECKING
 
+from ktlsserve.observe.counters import TIMEOUTS
+from ktlsserve.tls.failures import TIMEOUT
 from ktlsserve.worker import closing, proxying, requests, sending
 from ktlsserve.worker.connection import Connection, Timeout
+from ktlsserve.worker.counting import count_failure
 from ktlsserve.worker.states import State
 
 if TYPE_CHECKING:
@@ -53,14 +56,18 @@ def on_timeout(worker: Worker, conn: Connection, kind: Timeout) -> None:
     """End a connection whose time is up."""
     logger.debug("%s: %s timeout in state %s", conn.peer, kind.name.lower(), conn.state.name)
     if kind is Timeout.HEAD:
+        worker.counts[TIMEOUTS[("head",)]] += 1
         requests.time_out_head(worker, conn)
     elif kind is Timeout.ETAG:
         requests.answer_buffered(worker, conn)
     elif kind is Timeout.IDLE:
+        worker.counts[TIMEOUTS[("idle",)]] += 1
         closing.begin_close(worker, conn)
     elif kind is Timeout.SEND:
         sending.time_out_send(worker, conn)
     elif kind is Timeout.CLOSE:
         closing.time_out_close(worker, conn)
     else:
+        worker.counts[TIMEOUTS[("handshake",)]] += 1
+        count_failure(worker, TIMEOUT)
         closing.abort(worker, conn)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import select
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ktlsserve.errors import HandoverError, HandshakeError
+from ktlsserve.tls.failures import HAND_OVER, LEFT, failure_reason
 from ktlsserve.tls.handshake import Established, Handshake
 from ktlsserve.worker.closing import abort, linger
 from ktlsserve.worker.connection import Connection, Timeout
+from ktlsserve.worker.counting import count_failure, count_handshake, count_ready
 from ktlsserve.worker.handover import hand_over, prepare
 from ktlsserve.worker.requests import receive_held
 from ktlsserve.worker.service import TlsService
@@ -32,6 +35,7 @@ def begin_handshake(worker: Worker, conn: Connection, tls: TlsService) -> None:
         conn.kernel_sends = prepare(conn.sock, tls.plan)
     except HandoverError as error:
         logger.info("%s: connection refused: %s", conn.peer, error)
+        count_failure(worker, LEFT if error.errno == errno.ENOTCONN else HAND_OVER)
         abort(worker, conn)
         return
     exact = conn.kernel_sends and tls.plan.kernel_receives
@@ -54,11 +58,13 @@ def continue_handshake(worker: Worker, conn: Connection) -> None:
         return
     except HandshakeError as error:
         logger.info("%s: handshake failed: %s", conn.peer, error)
+        count_failure(worker, failure_reason(str(error)))
         _say_why(conn, handshake)
         worker.handshake_ended(conn)
         linger(worker, conn)
     except OSError as error:
         logger.debug("%s: handshake failed: %s", conn.peer, error)
+        count_failure(worker, LEFT)
         abort(worker, conn)
 
 
@@ -72,6 +78,7 @@ def _step(worker: Worker, conn: Connection, handshake: Handshake) -> bool:
     data = conn.sock.recv(wanted)
     if not data:
         logger.debug("%s: left during the handshake", conn.peer)
+        count_failure(worker, LEFT)
         abort(worker, conn)
         return False
     handshake.receive_data(data)
@@ -109,6 +116,7 @@ def _finish(worker: Worker, conn: Connection, handshake: Handshake) -> None:
         halves = hand_over(conn.sock, handshake, established, tls.plan, prepared=conn.kernel_sends)
     except (HandoverError, HandshakeError) as error:
         logger.warning("%s: hand-over failed: %s", conn.peer, error)
+        count_failure(worker, HAND_OVER if isinstance(error, HandoverError) else failure_reason(str(error)))
         abort(worker, conn)
         return
     conn.handshake = None
@@ -117,6 +125,8 @@ def _finish(worker: Worker, conn: Connection, handshake: Handshake) -> None:
     conn.handshake_s = worker.now_s - conn.accepted_s
     conn.kernel_sends = halves.kernel_sends
     conn.receiver, conn.sender = halves.receiver, halves.sender
+    count_ready(worker, conn)
+    count_handshake(worker, conn, established)
     if logger.isEnabledFor(logging.DEBUG):
         _log(conn, established)
     conn.move(State.HEAD)

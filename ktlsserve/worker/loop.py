@@ -24,13 +24,24 @@ from ktlsserve.http1.readiness import with_readiness
 from ktlsserve.http1.reply import Reply
 from ktlsserve.http1.request import Request
 from ktlsserve.kernel.inotify import ChangeNotices
+from ktlsserve.observe.board import Slot
+from ktlsserve.observe.counters import (
+    BUGS,
+    FILE_CACHE_HIT,
+    FILE_CACHE_MISS,
+    LOG_LINES_LOST,
+    PAUSES_LIMIT,
+    PAUSES_RESOURCES,
+    REDIRECT,
+)
 from ktlsserve.worker import closing, handshaking, proxying, requests
 from ktlsserve.worker.accepting import Acceptor, address_of
 from ktlsserve.worker.accounting import write_client
 from ktlsserve.worker.connection import Connection, Front, Timeout
+from ktlsserve.worker.counting import count_begun, count_ended
 from ktlsserve.worker.dispatch import on_event, on_timeout
 from ktlsserve.worker.hashing import ETAG_WAIT_S, Hashing
-from ktlsserve.worker.memo import Memo
+from ktlsserve.worker.memo import Memo, NoMemo
 from ktlsserve.worker.orders import RETIRE, STOP, Orders
 from ktlsserve.worker.reading import Reader
 from ktlsserve.worker.residency import Residency
@@ -39,6 +50,7 @@ from ktlsserve.worker.stages import Departure, Stage
 from ktlsserve.worker.states import State
 from ktlsserve.worker.timers import Deadlines
 from ktlsserve.worker.turn import Turn
+from ktlsserve.worker.upkeep import Upkeep
 from ktlsserve.worker.verifier import Verifier
 
 logger = logging.getLogger(__name__)
@@ -48,8 +60,6 @@ _EVENTS_A_TURN = 256
 _HANDSHAKES_A_TURN = 8
 _FAST_CHECK_S = 0.001
 _SLOW_CHECK_S = 0.02
-# The longest that a line of the access log waits for company.
-_LOG_FLUSH_S = 1.0
 
 Action = Callable[["Worker", Connection], None]
 
@@ -67,10 +77,10 @@ class Worker:
     ``control`` is a socket pair's end whose other one the supervisor holds (``orders``). ``departure`` says how far
     this worker is in leaving; ``draining``, that it is: every reply is then the last on its connection.
     ``now_s`` is the monotonic time of this turn, ``when_s`` its time of day in seconds since the epoch, and ``clock_s``
-    that in whole seconds.
+    that in whole seconds. ``counts`` are its counters (``observe.counters``), which others see in ``slot``.
     """
 
-    def __init__(self, service: Service, control: socket.socket) -> None:
+    def __init__(self, service: Service, control: socket.socket, slot: Slot | None = None) -> None:
         self.service = service
         self.now_s = time.monotonic()
         self.draining = False
@@ -92,7 +102,7 @@ class Worker:
         self._handshakes: dict[Connection, None] = {}
         self._orders = Orders(control, service.access_log)
         self.departure = Departure(service.drain_s, service.drain_pause_s)
-        self._flush_log_at_s = math.inf
+        self.counts = slot.begin() if slot is not None else [0] * service.counters.size
         self._epoll = select.epoll()
         self._epoll.register(control.fileno(), select.EPOLLIN)
         self.when_s = time.time()
@@ -109,10 +119,13 @@ class Worker:
         self._epoll.register(self.reader.fileno(), select.EPOLLIN)
         self.sites = service.sites.map(self._with_cache)
         self._front = self._make_front(self.sites.answer)
+        if service.answer is not None:
+            self._front = Front(service.answer, NoMemo(self.files, service.head_limits, 0, self.residency))
         self._redirect_fds = {listener.fileno() for listener in service.redirect_listeners}
         self._redirect_front = self._front
         if service.redirect is not None:
-            self._redirect_front = self._make_front(service.redirect.map(self._with_cache).answer)
+            redirect = service.redirect.map(self._with_cache)
+            self._redirect_front = dataclasses.replace(self._make_front(redirect.answer), site=REDIRECT)
         self.verifier: Verifier[Connection] = Verifier()
         self._epoll.register(self.verifier.fileno(), select.EPOLLIN)
         self.hashing: Hashing[Connection] | None = None
@@ -123,6 +136,7 @@ class Worker:
         self._acceptor = Acceptor(service, self._epoll)
         limits = service.limits
         self.turn = Turn(self._handle, alone_bytes=limits.slice_bytes, shared_bytes=limits.shared_slice_bytes)
+        self._upkeep = self._make_upkeep(slot)
 
     def run(self) -> None:
         """Serve until the drain is over."""
@@ -137,8 +151,7 @@ class Worker:
         if self.hashing is not None:
             self.hashing.close()
         self.reader.close()
-        if self.service.access_log is not None:
-            self.service.access_log.close()
+        self._upkeep.close()
 
     # What the phases call.
 
@@ -175,8 +188,12 @@ class Worker:
         # A reply to what was no request (a bad head, one that didn't come) has no request line, as nginx writes it.
         log.write(client, head, status, body_bytes, self.when_s, self.now_s - conn.request_s if head else 0.0)
         conn.head = b""
-        if self._flush_log_at_s == math.inf:
-            self._flush_log_at_s = self.now_s + _LOG_FLUSH_S
+
+    def count_reply(self, conn: Connection, reply: Reply) -> int:
+        """Count a reply that was worked out, and return its cell."""
+        cell = self.service.counters.requests[reply.site or conn.front.site, reply.status]
+        self.counts[cell] += 1
+        return cell
 
     def forget(self, conn: Connection) -> None:
         """Drop a connection that is about to close."""
@@ -184,6 +201,7 @@ class Worker:
         self.turn.forget(conn.fd)
         if conn.state is State.READING:
             self.reader.cancel(conn)
+        count_ended(self, conn)
         self.deadlines.clear(conn)
         self._checks.clear(conn)
         self._acceptor.connection_ended(conn)
@@ -202,6 +220,18 @@ class Worker:
 
     def _is_ready(self) -> bool:
         return self.departure.ready
+
+    def _make_upkeep(self, slot: Slot | None) -> Upkeep:
+        files, acceptor, log = self.files, self._acceptor, self.service.access_log
+        samples: dict[int, Callable[[], int]] = {
+            FILE_CACHE_HIT: lambda: files.opened - files.looks,
+            FILE_CACHE_MISS: lambda: files.looks,
+            PAUSES_RESOURCES: lambda: acceptor.pauses,
+            PAUSES_LIMIT: lambda: acceptor.times_full,
+        }
+        if log is not None:
+            samples[LOG_LINES_LOST] = lambda: log.dropped_lines
+        return Upkeep(self.counts, slot, log, samples)
 
     # The parts of a turn.
 
@@ -249,6 +279,7 @@ class Worker:
             sock.close()
             return
         self._connections[conn.fd] = conn
+        count_begun(self)
         self._acceptor.connection_begun(conn, handshake=tls is not None)
         if proxied:
             self._guard(conn, proxying.begin_proxy_header, tls)
@@ -269,6 +300,7 @@ class Worker:
             action(self, conn, *arguments)
         except Exception:
             logger.exception("%s: a bug ended this connection in state %s", conn.peer, conn.state.name)
+            self.counts[BUGS] += 1
             if conn.state is not State.CLOSED:
                 closing.abort(self, conn)
 
@@ -295,11 +327,13 @@ class Worker:
                 self._guard(conn, closing.check_flushed)
         if self.now_s >= self._acceptor.paused_until_s:
             self._acceptor.resume()
-        if self.now_s >= self._flush_log_at_s:
-            self._flush_log()
         if self.now_s >= self.departure.due_s:
             self.departure.advance(self.now_s)
             self._depart()
+        if self.now_s >= self._upkeep.due_s:
+            self._upkeep.run(self.now_s)
+        elif self._upkeep.asleep:
+            self._upkeep.wake(self.now_s)
 
     def _wait_s(self) -> float:
         """Return how long poll may sleep; -1 is for ever."""
@@ -309,17 +343,10 @@ class Worker:
             self.deadlines.soonest_s,
             self._checks.soonest_s,
             self._acceptor.paused_until_s,
-            self._flush_log_at_s,
+            self._upkeep.due_s,
             self.departure.due_s,
         )
         return -1 if moment_s == math.inf else max(0.0, moment_s - time.monotonic())
-
-    def _flush_log(self) -> None:
-        self._flush_log_at_s = math.inf
-        log = self.service.access_log
-        if log is not None and log.flush_due(self.now_s):
-            # A slow reader or a full disk: what is left is tried again.
-            self._flush_log_at_s = self.now_s + _LOG_FLUSH_S
 
     # The end.
 

@@ -37,13 +37,14 @@ class FinishedReply:
     """A reply that can be sent again.
 
     ``wire`` is its head dated ``second``, with the body behind it unless ``file`` is set: then ``count`` bytes from
-    ``offset`` of that file follow.
+    ``offset`` of that file follow. ``cell`` is where each time that it is sent again is counted.
     """
 
     __slots__ = (
         "_after",
         "_before",
         "body_bytes",
+        "cell",
         "close",
         "count",
         "epoch",
@@ -55,12 +56,13 @@ class FinishedReply:
         "wire",
     )  # fmt: skip
 
-    def __init__(self, reply: Reply, body: bytes, part: FileSlice | None) -> None:
+    def __init__(self, reply: Reply, body: bytes, part: FileSlice | None, cell: int = 0) -> None:
         date_at = reply.head.index(b"\r\n") + len(b"\r\nDate: ")
         self._before = reply.head[:date_at]
         self._after = reply.head[date_at + _DATE_BYTES :] + body
         self.body_bytes = reply.body_bytes
         self.close = reply.close
+        self.cell = cell
         self.status = reply.status
         self.file: OpenFile | None = None
         if part is not None and isinstance(part.file, OpenFile):
@@ -118,11 +120,12 @@ class Memo:
         self._enter_head(head, finished)
         return finished
 
-    def keep(self, head: bytes, request: Request, reply: Reply, epoch: int) -> None:
+    def keep(self, head: bytes, request: Request, reply: Reply, epoch: int, cell: int) -> None:
         """Keep a reply just made from ``head``, if it is of a kind that can be sent again.
 
         ``epoch`` is the cache's before the reply was worked out. Its files must still be open: what was opened for it
-        since ``cache.horizon_s`` was reset decides how long it is good.
+        since ``cache.horizon_s`` was reset decides how long it is good. Each time that it is sent again is counted in
+        ``cell``.
         """
         # Where it isn't the request that ends the connection, something is wrong that may be over at the next one.
         if (reply.close and request.keep_alive) or reply.status >= 500:
@@ -136,15 +139,15 @@ class Memo:
         if isinstance(part, bytes):
             if len(part) > _LONGEST_BODY_BYTES:
                 return
-            finished = FinishedReply(reply, part, None)
+            finished = FinishedReply(reply, part, None, cell)
         elif part.count <= self._small_bytes:
             content = self._residency.read(part.file, part.offset, part.count)
             if content is None or len(content) != part.count:
                 # Not read yet: this reply goes another way, and the next one like it is kept. Or just truncated.
                 return
-            finished = FinishedReply(reply, content, None)
+            finished = FinishedReply(reply, content, None, cell)
         else:
-            finished = FinishedReply(reply, b"", part)
+            finished = FinishedReply(reply, b"", part, cell)
         finished.epoch = epoch
         finished.valid_until_s = self._cache.horizon_s
         if len(self._by_key) >= _MOST_ENTRIES:
@@ -165,3 +168,12 @@ class Memo:
         if len(self._by_head) >= _MOST_ENTRIES:
             self._by_head.clear()
         self._by_head[head] = finished
+
+
+class NoMemo(Memo):
+    """Keeps nothing, for what is answered anew each time."""
+
+    __slots__ = ()
+
+    def keep(self, head: bytes, request: Request, reply: Reply, epoch: int, cell: int) -> None:
+        """See ``Memo``."""

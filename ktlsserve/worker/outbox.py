@@ -27,16 +27,19 @@ class Outbox:
     """Sends one reply over as many turns as it takes. Its head may be empty, where it has left already.
 
     Files are sent a window at a time, each once it is known to be in memory, or was read ahead: nothing that stands
-    before it in the reply leaves sooner, so that no record lies open meanwhile.
+    before it in the reply leaves sooner, so that no record lies open meanwhile. ``file_bytes`` and ``memory_bytes`` are
+    what was taken of files and of the rest; who counts them sets them to 0.
     """
 
-    __slots__ = ("_parts", "_seen_bytes")
+    __slots__ = ("_parts", "_seen_bytes", "file_bytes", "memory_bytes")
 
     def __init__(self, reply: Reply) -> None:
         parts = (reply.head, *reply.body) if reply.head else reply.body
         self._parts: deque[bytes | memoryview | FileSlice] = deque(parts)
         # How much of the next file may be sent without asking whether it is at hand.
         self._seen_bytes = 0
+        self.file_bytes = 0
+        self.memory_bytes = 0
 
     def send(self, sender: Sender, slice_bytes: int, at_hand: AtHand | None = None) -> Progress:
         """Send up to ``slice_bytes``; raise FileTruncated, or OSError as the socket does.
@@ -58,11 +61,13 @@ class Outbox:
                 if isinstance(part, FileSlice):
                     wanted = min(self._seen_bytes, left)
                     taken = self._send_file(sender, part, wanted)
+                    self.file_bytes += taken
                     if taken < wanted and not sender.holds_ciphertext:
                         # The socket is full: asking again would only say so. Where it isn't, epoll tells at once.
                         return Progress.BLOCKED
                 else:
                     taken = self._send_bytes(sender)
+                    self.memory_bytes += taken
                 left -= taken
         except BlockingIOError:
             return Progress.BLOCKED

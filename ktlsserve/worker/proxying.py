@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 from ktlsserve.errors import ProxyHeaderError
 from ktlsserve.proxy_protocol.header import ProxyHeader
 from ktlsserve.proxy_protocol.reader import HeaderReader
+from ktlsserve.tls.failures import LEFT, PROXY_HEADER
 from ktlsserve.worker.closing import abort
 from ktlsserve.worker.connection import Connection, Timeout
+from ktlsserve.worker.counting import count_failure
 from ktlsserve.worker.handshaking import begin_handshake
 from ktlsserve.worker.requests import begin_requests
 from ktlsserve.worker.service import TlsService
@@ -50,6 +52,7 @@ def continue_proxy_header(worker: Worker, conn: Connection) -> None:
             data = conn.sock.recv(reader.wanted)
             if not data:
                 logger.debug("%s: left before its PROXY header", conn.peer)
+                count_failure(worker, LEFT)
                 abort(worker, conn)
                 return
             header = reader.receive_data(data)
@@ -57,10 +60,12 @@ def continue_proxy_header(worker: Worker, conn: Connection) -> None:
         return
     except ProxyHeaderError as error:
         logger.info("%s: connection refused: %s", conn.peer, error)
+        count_failure(worker, PROXY_HEADER)
         abort(worker, conn)
         return
     except OSError as error:
         logger.debug("%s: left before its PROXY header: %s", conn.peer, error)
+        count_failure(worker, LEFT)
         abort(worker, conn)
         return
     conn.proxy_header = None

@@ -22,6 +22,7 @@ from ktlsserve.http1.request import BodyKind
 from ktlsserve.worker.answering import EtagPending, answer_request
 from ktlsserve.worker.closing import abort, begin_close
 from ktlsserve.worker.connection import Connection, Timeout
+from ktlsserve.worker.counting import count_ready
 from ktlsserve.worker.memo import FinishedReply
 from ktlsserve.worker.outbox import Outbox
 from ktlsserve.worker.receivers import SocketReceiver
@@ -45,6 +46,7 @@ _REPLIES_A_TURN = 16
 def begin_requests(worker: Worker, conn: Connection) -> None:
     """Start a connection without TLS that was just accepted."""
     conn.receiver, conn.sender = SocketReceiver(conn.sock), SocketSender(conn.sock)
+    count_ready(worker, conn)
     worker.deadlines.set(conn, Timeout.HEAD, worker.now_s)
 
 
@@ -208,6 +210,7 @@ def time_out_head(worker: Worker, conn: Connection) -> None:
     conn.buffer = b""
     conn.input_ended = True
     conn.reply = error_reply(408, None, worker.clock_s, server=worker.sites.default.server)
+    worker.count_reply(conn, conn.reply)
     conn.outbox = Outbox(conn.reply)
     if send_reply(worker, conn):
         answer_buffered(worker, conn)
@@ -251,11 +254,14 @@ def _next_reply(worker: Worker, conn: Connection) -> Reply | None:
     except RequestError as error:
         logger.debug("%s: %s", conn.peer, error)
         conn.buffer = b""
-        return error_reply(error.status, None, worker.clock_s, server=worker.sites.default.server)
+        reply = error_reply(error.status, None, worker.clock_s, server=worker.sites.default.server)
+        worker.count_reply(conn, reply)
+        return reply
     if worker.draining:
         request = dataclasses.replace(request, keep_alive=False)
     worker.files.horizon_s, epoch = math.inf, worker.files.epoch
     reply = answer_request(worker, conn, request)
+    cell = worker.count_reply(conn, reply)
     conn.buffer = conn.buffer[end:]
     conn.searched = 0
     if worker.service.access_log is not None:
@@ -263,7 +269,7 @@ def _next_reply(worker: Worker, conn: Connection) -> Reply | None:
     if not reply.close and request.body.kind is not BodyKind.NONE:
         conn.discarder = BodyDiscarder(request.body, worker.sites.default.body_bytes)
     elif not worker.draining:
-        conn.front.memo.keep(head, request, reply, epoch)
+        conn.front.memo.keep(head, request, reply, epoch, cell + worker.service.counters.remembered_offset)
     return reply
 
 

@@ -17,6 +17,16 @@ from typing import Protocol
 from OpenSSL import SSL
 
 from ktlsserve.kernel.ktls import TLS_RECORD_TYPE_ALERT, send_control_record, unsent_bytes
+from ktlsserve.observe.counters import (
+    OPEN_KERNEL,
+    OPEN_OFF,
+    OPEN_USERSPACE,
+    SENT_FILE_KERNEL,
+    SENT_FILE_OFF,
+    SENT_MEMORY_KERNEL,
+    SENT_MEMORY_OFF,
+    SENT_USERSPACE,
+)
 from ktlsserve.tls.openssl_extra import drop_output, encrypt, look_at_output, output_bytes
 from ktlsserve.worker.kernel_keys import MOST_RECORDS, KernelKeys, most_records
 
@@ -33,10 +43,15 @@ class Sender(Protocol):
 
     ``holds_ciphertext`` is true for a sender that keeps encrypted bytes in userspace: it must be flushed when the
     socket becomes writable. The kernel flushes by itself, and is asked from time to time. ``worn_out`` tells that the
-    connection should end after its reply, because its key has protected enough.
+    connection should end after its reply, because its key has protected enough. What ``send`` and ``send_file`` take is
+    counted in ``memory_cell`` and ``file_cell``, the connection itself in ``open_cell`` (``observe.counters``). The
+    first two are slots: an attribute of the class takes longer to read, once for each call.
     """
 
     holds_ciphertext: bool
+    memory_cell: int
+    file_cell: int
+    open_cell: int
 
     @property
     def held_bytes(self) -> int:
@@ -62,12 +77,14 @@ class Sender(Protocol):
 class SocketSender:
     """Plain HTTP: TCP delivers what it took even after shutdown, so there is nothing to flush."""
 
-    __slots__ = ("_fd", "_send")
+    __slots__ = ("_fd", "_send", "file_cell", "memory_cell")
     holds_ciphertext = False
     held_bytes = 0
     worn_out = False
+    open_cell = OPEN_OFF
 
     def __init__(self, sock: socket.socket) -> None:
+        self.memory_cell, self.file_cell = SENT_MEMORY_OFF, SENT_FILE_OFF
         self._send = sock.send
         self._fd = sock.fileno()
 
@@ -94,11 +111,13 @@ class KernelSender:
     (net/tls/tls_sw.c, tls_sw_release_resources_tx), so ``flush`` asks TCP what it still holds.
     """
 
-    __slots__ = ("_fd", "_keys", "_send", "_sock")
+    __slots__ = ("_fd", "_keys", "_send", "_sock", "file_cell", "memory_cell")
     holds_ciphertext = False
     held_bytes = 0
+    open_cell = OPEN_KERNEL
 
     def __init__(self, sock: socket.socket, keys: KernelKeys) -> None:
+        self.memory_cell, self.file_cell = SENT_MEMORY_KERNEL, SENT_FILE_KERNEL
         self._sock = sock
         self._send = sock.send
         self._fd = sock.fileno()
@@ -143,10 +162,12 @@ class OpensslSender:
     What is sent with ``more`` waits there for what follows: a head and its file leave with one call.
     """
 
-    __slots__ = ("_blocked", "_connection", "_records_left", "_sock_send")
+    __slots__ = ("_blocked", "_connection", "_records_left", "_sock_send", "file_cell", "memory_cell")
     holds_ciphertext = True
+    open_cell = OPEN_USERSPACE
 
     def __init__(self, sock: socket.socket, connection: SSL.Connection) -> None:
+        self.memory_cell = self.file_cell = SENT_USERSPACE
         self._sock_send = sock.send
         self._connection = connection
         self._blocked = False

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from ktlsserve.errors import FileTruncated, HandoverError
 from ktlsserve.kernel.ktls import unsent_bytes
+from ktlsserve.observe.counters import TIMEOUTS
 from ktlsserve.worker.closing import abort
 from ktlsserve.worker.connection import Connection, Timeout
 from ktlsserve.worker.memo import FinishedReply
-from ktlsserve.worker.outbox import Progress
+from ktlsserve.worker.outbox import Outbox, Progress
+from ktlsserve.worker.senders import Sender
 from ktlsserve.worker.states import State
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ def send_reply(worker: Worker, conn: Connection) -> bool:
         logger.debug("%s: left during a reply: %s", conn.peer, error)
         abort(worker, conn)
         return False
+    finally:
+        _count_sent(worker.counts, outbox, sender)
     if progress is Progress.DONE:
         if conn.reply is not None:
             worker.reply_sent(conn, conn.reply.status, conn.reply.body_bytes)
@@ -67,8 +71,10 @@ def send_finished(worker: Worker, conn: Connection, finished: FinishedReply) -> 
     None is sent of a file that isn't at hand.
     """
     sender, wire, file = conn.sender, finished.wire, finished.file
+    counts = worker.counts
     if sender is None:
         raise RuntimeError("there is nothing to send with")
+    counts[finished.cell] += 1
     if file is not None and worker.now_s >= file.at_hand_until_s:
         most_bytes = min(finished.count, worker.service.limits.slice_bytes)
         if not worker.residency.at_hand(file, finished.offset, most_bytes):
@@ -76,9 +82,12 @@ def send_finished(worker: Worker, conn: Connection, finished: FinishedReply) -> 
     sent = 0
     try:
         sent = sender.send(wire, more=file is not None)
+        counts[sender.memory_cell] += sent
         if file is not None and sent == len(wire):
             most_bytes = min(finished.count, worker.service.limits.slice_bytes)
-            sent += sender.send_file(file.fd, finished.offset, most_bytes)
+            of_file = sender.send_file(file.fd, finished.offset, most_bytes)
+            counts[sender.file_cell] += of_file
+            sent += of_file
     except BlockingIOError:
         return sent
     if sent < len(wire) + finished.count or (sender.holds_ciphertext and sender.flush()):
@@ -119,7 +128,15 @@ def time_out_send(worker: Worker, conn: Connection) -> None:
     # Unknown where another reply began since the last look: then that is what the client has taken.
     if 0 <= before <= conn.unsent_bytes:
         logger.info("%s: connection aborted: the client takes nothing", conn.peer)
+        worker.counts[TIMEOUTS[("send",)]] += 1
         abort(worker, conn)
+
+
+def _count_sent(counts: list[int], outbox: Outbox, sender: Sender) -> None:
+    """Count what the sender has taken since the last time."""
+    counts[sender.file_cell] += outbox.file_bytes
+    counts[sender.memory_cell] += outbox.memory_bytes
+    outbox.file_bytes = outbox.memory_bytes = 0
 
 
 def _expect_progress(worker: Worker, conn: Connection) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ktlsserve.config import Files, Limits, Timeouts
 from ktlsserve.files.root import Root
 from ktlsserve.http1.https_redirect import HttpsRedirect
-from ktlsserve.http1.request import HeadLimits
+from ktlsserve.http1.reply import Reply
+from ktlsserve.http1.request import HeadLimits, Request
 from ktlsserve.http1.sites import Sites
 from ktlsserve.networks import Networks
 from ktlsserve.observe.access_log import AccessLog
+from ktlsserve.observe.counters import Counters
 from ktlsserve.tls.context import ServerContext
 from ktlsserve.worker.confinement import Confinement
 from ktlsserve.worker.handover import HandoverPlan
@@ -35,7 +38,8 @@ class Service:
     what comes in on those of ``redirect_listeners`` is plain HTTP, and answered by ``redirect``. ``roots`` are the
     folders that ``sites`` and ``redirect`` open files in. Connections from ``proxy_sources`` begin with a PROXY header;
     what proxies in ``forwarded_from`` say in X-Forwarded-For is believed. None: there are no such. ``confinement`` is
-    what a worker gives up before it serves.
+    what a worker gives up before it serves. ``counters`` says where what is counted. ``answer``, where it is set,
+    answers in the place of the sites, and is asked each time.
     """
 
     listeners: tuple[socket.socket, ...]
@@ -55,6 +59,8 @@ class Service:
     proxy_sources: Networks | None = None
     forwarded_from: Networks | None = None
     confinement: Confinement = field(default_factory=Confinement)
+    counters: Counters = field(default_factory=Counters)
+    answer: Callable[[Request, int], Reply] | None = None
 
     def close(self) -> None:
         """Give this process's descriptors back, except the listeners; the workers have their own."""

@@ -3,9 +3,23 @@
 Where it has not, tests/vm runs the same tests in guests; `pytest` and `pytest tests/vm` do so by themselves.
 """
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.support import ktls_kernel
+from tests.support.forked_servers import ForkServer
+from tests.support.server import Server
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _servers_are_forked() -> Iterator[None]:
+    """Start servers without waiting each time until their modules are imported, under emulation at that."""
+    forks = ForkServer()
+    Server.forks = forks
+    yield
+    Server.forks = None
+    forks.close()
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

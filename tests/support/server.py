@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, ClassVar, Protocol, Self
 
 from tests.support import processes
 from tests.support.waiting import LIMIT_S, wait_until
@@ -50,6 +50,37 @@ class Listening:
     root: str
 
 
+class Process(Protocol):
+    """What is needed of a Popen object."""
+
+    pid: int
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit status, once the process is known to have ended."""
+
+    def poll(self) -> int | None:
+        """Return the exit status, or None while the process runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end."""
+
+    def send_signal(self, sig: int, /) -> None:
+        """Send a signal."""
+
+    def kill(self) -> None:
+        """End the process at once."""
+
+
+class Forks(Protocol):
+    """Starts processes quicker than Popen: see tests/support/forked_servers.py."""
+
+    def start(
+        self, program: Sequence[str], environment: Mapping[str, str], stdout: BinaryIO, stderr: BinaryIO
+    ) -> Process:
+        """Start what Python would with the arguments in ``program``."""
+
+
 class Server:
     """A server process; runs from the construction on, until ``stop`` or the end of a ``with`` block.
 
@@ -57,7 +88,10 @@ class Server:
     ``workers`` and ``listen`` are the settings that most tests choose; ``settings`` are all others by key path, as
     TOML would give them (``{"tls.receive": "openssl"}``). ``arguments`` are added to its command line, ``environment``
     to what it inherits. ``program`` are Python's arguments that start it, ``inherit`` the descriptors that it gets.
+    Where ``forks`` is set, all servers are started by it.
     """
+
+    forks: ClassVar[Forks | None] = None
 
     def __init__(
         self,
@@ -90,14 +124,21 @@ class Server:
             self._settings["server.confine"] = "off"
         self.configure(settings or {})
         with (folder / "stdout").open("wb") as stdout, (folder / "stderr").open("wb") as stderr:
-            self.process = subprocess.Popen(
-                [sys.executable, *program, "serve", "--config", str(self.config_file), *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
-                env=_environment(folder, environment or {}),
-                pass_fds=inherit,
-            )
+            command = (*program, "serve", "--config", str(self.config_file), *arguments)
+            inherited = _environment(folder, environment or {})
+            self.process: Process
+            if Server.forks is not None:
+                assert not inherit, "a process that is forked keeps no descriptors"
+                self.process = Server.forks.start(command, inherited, stdout, stderr)
+            else:
+                self.process = subprocess.Popen(
+                    [sys.executable, *command],
+                    stdin=subprocess.DEVNULL,
+                    stdout=stdout,
+                    stderr=stderr,
+                    env=inherited,
+                    pass_fds=inherit,
+                )
         try:
             wait_until(lambda: self._has_started(len(listen)), "the server's listening lines")
         except BaseException:

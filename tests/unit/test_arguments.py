@@ -30,6 +30,7 @@ def test_everything_can_be_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     said = overrides(
         *("site", "--listen", "127.0.0.1:0", "--listen", "[::1]:8443", "--workers", "3", "--tls", "kernel"),
         *("--cert", "a.pem", "--key", "a.key", "--key", "/b.key", "--cert", "/b.pem"),
+        *("--admin", "127.0.0.1:9000", "--admin", "[::1]:9000"),
         *("--access-log", "access.log", "--log-level", "debug", "--log-format", "json"),
         *("--proxy-protocol", "192.0.2.0/24", "--proxy-protocol", "::1"),
         *("--user", "www-data"),
@@ -40,6 +41,7 @@ def test_everything_can_be_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         "server.proxy_protocol": ["192.0.2.0/24", "::1"],
         "server.workers": 3,
         "server.user": "www-data",
+        "admin.listen": ["127.0.0.1:9000", "[::1]:9000"],
         "tls.mode": "kernel",
         "tls.certificates": [
             {"cert": f"{tmp_path}/a.pem", "key": f"{tmp_path}/a.key"},

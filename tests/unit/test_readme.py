@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from ktlsserve import errors
+from ktlsserve.admin.metrics import DURATION_HELP, DURATION_NAME, METRICS
+from ktlsserve.admin.status import status_object
 from ktlsserve.arguments import COMMANDS, serve_parser
 from ktlsserve.config import Config
 from ktlsserve.config.file import parse_config
@@ -20,9 +22,12 @@ from ktlsserve.config.table import Table, check_of, settings
 from ktlsserve.http1.answer import ALLOWED_METHODS
 from ktlsserve.http1.ranges import MAX_RANGES
 from ktlsserve.kernel.floors import KernelVersion, kernel_version, rx_floor
+from ktlsserve.observe.server_state import WorkerStage
+from ktlsserve.tls.failures import REASONS
 from tests.support.programs import find_program
 from tests.support.readme import README, blocks, commands, is_as_shown, section, transcript
 from tests.support.server import CHECKOUT, Server
+from tests.support.snapshots import snapshot
 
 CONTRIBUTING = (CHECKOUT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 DEADLINE_S = 60
@@ -162,6 +167,32 @@ def test_the_http_table_is_right_about_numbers_and_methods() -> None:
     rows = dict(tables(section("HTTP"))[0])
     assert rows["Methods"].startswith(f"{b', '.join(ALLOWED_METHODS).decode()};")
     assert f"up to {MAX_RANGES} (" in rows["Ranges"]
+
+
+# Metrics and status.
+
+
+def test_the_metrics_are_those_of_the_program() -> None:
+    rows = [
+        [f"`{metric.full_name}`", metric.kind, ", ".join(f"`{label}`" for label in metric.labels), metric.help]
+        for metric in METRICS
+    ]
+    rows.append([f"`{DURATION_NAME}`", "histogram", "", DURATION_HELP])
+    assert tables(section("Metrics and status"))[1] == rows
+
+
+def test_every_reason_of_a_failed_handshake_is_explained() -> None:
+    told = [reason for row in tables(section("Metrics and status"))[2] for reason in re.findall(r"`(\w+)`", row[0])]
+    assert sorted(told) == sorted(REASONS)
+
+
+def test_the_keys_of_the_status_are_those_of_the_program() -> None:
+    rows = {row[0].strip("`"): row[1] for row in tables(section("Metrics and status"))[3]}
+    told = status_object(snapshot())
+    assert list(rows) == list(told)
+    for key in ("workers", "certificates"):
+        (item,) = told[key]
+        assert set(re.findall(r"`(\w+)`", rows[key])) - {stage.value for stage in WorkerStage} == set(item)
 
 
 # Links and paths.

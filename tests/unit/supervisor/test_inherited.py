@@ -64,6 +64,16 @@ def test_a_socket_for_the_redirect(listening: socket.socket, monkeypatch: pytest
     taken.listeners[0].sock.close()
 
 
+def test_a_socket_may_be_the_admin_endpoints(listening: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = take_inherited(passed(listening, monkeypatch, LISTEN_FDNAMES="admin"))
+    assert taken.listeners == ()
+    (listener,) = taken.admin
+    config = taken.applied_to(Config())
+    assert (config.server.listen, config.redirect.listen) == (Config().server.listen, ())
+    assert config.admin.listen == (listener.asked,) == (Address(*listening.getsockname()),)
+    listener.sock.close()
+
+
 @pytest.mark.parametrize("changes", [{"LISTEN_PID": "1"}, {"LISTEN_PID": ""}, {"LISTEN_FDS": "x"}, {"LISTEN_FDS": ""}])
 def test_what_is_meant_for_another_is_left_alone(
     listening: socket.socket, monkeypatch: pytest.MonkeyPatch, changes: dict[str, str]
@@ -94,8 +104,10 @@ def handed(listening: socket.socket, announce: int, **changes: object) -> dict[s
         "predecessor": os.getppid(),
         "announce": announce,
         "listeners": [[fd, "localhost:0"]],
+        "admin": [],
         "serving": [],
         "redirecting": ["127.0.0.1:80"],
+        "administering": [],
     }
     return {UPGRADE: json.dumps(parts | changes)}
 
@@ -113,6 +125,20 @@ def test_a_predecessors_sockets_keep_what_they_were_asked_for(listening: socket.
     assert os.read(reader, 16) == b""
     os.close(reader)
     listener.sock.close()
+
+
+def test_a_predecessors_endpoint_keeps_its_socket(listening: socket.socket) -> None:
+    reader, writer = os.pipe()
+    fd = os.dup(listening.fileno())
+    taken = take_inherited(
+        handed(listening, writer, listeners=[], admin=[[fd, "localhost:9000"]], administering=["127.0.0.1:9000"])
+    )
+    assert taken.listeners == ()
+    assert [listener.asked for listener in taken.admin] == [Address("localhost", 9000)]
+    assert taken.administering == (Address("127.0.0.1", 9000),)
+    taken.admin[0].sock.close()
+    taken.announce()
+    os.close(reader)
 
 
 def test_a_predecessor_that_is_gone_need_not_be_told(listening: socket.socket) -> None:

@@ -62,6 +62,24 @@ os.write(handed["announce"], b"x")
     os.waitpid(successor.pid, 0)
 
 
+def test_the_endpoints_sockets_are_told_apart(monkeypatch: pytest.MonkeyPatch, listeners: tuple[Listener, ...]) -> None:
+    (admin,) = bind(Address("127.0.0.1", 0), 8)
+    ports = [[listener.sock.getsockname()[1] for listener in each] for each in (listeners, (admin,))]
+    code = f"""
+import json, os, socket
+handed = json.loads(os.environ["{UPGRADE}"])
+ports = [[socket.socket(fileno=fd).getsockname()[1] for fd, _ in handed[kind]] for kind in ("listeners", "admin")]
+assert ports == {ports}, ports
+os.write(handed["announce"], b"x")
+"""
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-c", code])
+    successor = Successor(listeners, Inherited(), 100.0, (admin,))
+    assert outcome(successor) == "serves"
+    successor.close()
+    admin.sock.close()
+    os.waitpid(successor.pid, 0)
+
+
 def test_it_may_end_before_it_serves(monkeypatch: pytest.MonkeyPatch, listeners: tuple[Listener, ...]) -> None:
     successor = start(monkeypatch, listeners, "raise SystemExit(5)")
     assert outcome(successor) == "the new program ended: exit status 5; its own messages say why"

@@ -14,6 +14,7 @@ import pytest
 from ktlsserve.config import Config
 from ktlsserve.files.open_file import OpenFile
 from ktlsserve.http1.reply import FileSlice, Reply
+from ktlsserve.observe.counters import OPEN_OFF, SENT_FILE_OFF, SENT_MEMORY_OFF
 from ktlsserve.worker import closing
 from ktlsserve.worker.connection import Connection
 from ktlsserve.worker.outbox import Outbox
@@ -34,6 +35,9 @@ class ScriptedSender:
     holds_ciphertext: bool = False
     held_bytes: int = 0
     worn_out: bool = False
+    memory_cell: int = SENT_MEMORY_OFF
+    file_cell: int = SENT_FILE_OFF
+    open_cell: int = OPEN_OFF
     asked: list[str] = field(default_factory=list)
 
     def send(self, data: bytes | memoryview, *, more: bool) -> int:

@@ -65,7 +65,7 @@ class Bench:
         request = parse_head(head, LIMITS)
         self.cache.horizon_s, epoch = math.inf, self.cache.epoch
         reply = answer(request, self.site, NOW_S)
-        self.memo.keep(head, request, reply, epoch)
+        self.memo.keep(head, request, reply, epoch, 0)
         wire = wire_of(reply)
         reply.release()
         return wire
@@ -225,7 +225,7 @@ def test_a_file_that_shrinks_while_it_is_read_is_not_kept(bench: Bench) -> None:
     bench.cache.horizon_s = math.inf
     reply = answer(request, bench.site, NOW_S)
     os.truncate(bench.folder / "small.txt", 5)
-    bench.memo.keep(head, request, reply, bench.cache.epoch)
+    bench.memo.keep(head, request, reply, bench.cache.epoch, 0)
     reply.release()
     assert bench.find(head) is None
 
@@ -243,7 +243,7 @@ def test_a_connection_that_ends_by_itself_is_no_reason_to_keep_its_reply(bench: 
     request = parse_head(head, LIMITS)
     reply = answer(replace(request, keep_alive=False), bench.site, NOW_S)
     assert reply.close
-    bench.memo.keep(head, request, reply, bench.cache.epoch)
+    bench.memo.keep(head, request, reply, bench.cache.epoch, 0)
     reply.release()
     assert bench.find(head) is None
 
@@ -251,7 +251,7 @@ def test_a_connection_that_ends_by_itself_is_no_reason_to_keep_its_reply(bench: 
 def test_trouble_of_the_server_is_not_kept(bench: Bench) -> None:
     head = get("small.txt", b"Connection: close")
     request = parse_head(head, LIMITS)
-    bench.memo.keep(head, request, error_reply(503, request, NOW_S), bench.cache.epoch)
+    bench.memo.keep(head, request, error_reply(503, request, NOW_S), bench.cache.epoch, 0)
     assert bench.find(head) is None
 
 
@@ -347,9 +347,9 @@ def test_a_reply_that_awaits_something_is_not_kept(bench: Bench) -> None:
     bench.cache.horizon_s = math.inf
     reply = answer(request, bench.site, NOW_S)
     reply.errand = NoErrand()
-    bench.memo.keep(head, request, reply, bench.cache.epoch)
+    bench.memo.keep(head, request, reply, bench.cache.epoch, 0)
     assert bench.find(head) is None
     reply.errand = None
-    bench.memo.keep(head, request, reply, bench.cache.epoch)
+    bench.memo.keep(head, request, reply, bench.cache.epoch, 0)
     assert bench.find(head) is not None
     reply.release()

@@ -7,6 +7,7 @@ import pytest
 
 from ktlsserve.errors import FileTruncated
 from ktlsserve.http1.reply import FileSlice, Reply
+from ktlsserve.observe.counters import OPEN_OFF, SENT_FILE_OFF, SENT_MEMORY_OFF
 from ktlsserve.worker.outbox import Outbox, Progress
 from tests.support.memory_site import MemoryFile, memory_file
 
@@ -27,6 +28,9 @@ class ScriptedSender:
     holds_ciphertext: bool = False
     held_bytes: int = 0
     worn_out: bool = False
+    memory_cell: int = SENT_MEMORY_OFF
+    file_cell: int = SENT_FILE_OFF
+    open_cell: int = OPEN_OFF
     sent: bytes = b""
     more: list[bool] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)

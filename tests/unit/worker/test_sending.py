@@ -13,6 +13,7 @@ import pytest
 from ktlsserve.config import Config, Limits
 from ktlsserve.errors import TxKeyError
 from ktlsserve.kernel.ktls import unsent_bytes
+from ktlsserve.observe.counters import OPEN_OFF, SENT_FILE_OFF, SENT_MEMORY_OFF
 from ktlsserve.worker import sending
 from ktlsserve.worker.connection import Connection, Timeout
 from ktlsserve.worker.states import State
@@ -195,6 +196,9 @@ class Failing:
     holds_ciphertext: bool = False
     held_bytes: int = 0
     worn_out: bool = False
+    memory_cell: int = SENT_MEMORY_OFF
+    file_cell: int = SENT_FILE_OFF
+    open_cell: int = OPEN_OFF
     calls: list[str] = field(default_factory=list)
 
     def send(self, data: bytes | memoryview, *, more: bool) -> int:
