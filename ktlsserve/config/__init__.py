@@ -25,7 +25,7 @@ from ktlsserve.config.checks import (
 from ktlsserve.config.files import Files
 from ktlsserve.config.http import Http
 from ktlsserve.config.rules import Auth, Rule
-from ktlsserve.config.server import Server
+from ktlsserve.config.server import ConfineMode, Server
 from ktlsserve.config.sites import Redirect, Site, SiteDefaults
 from ktlsserve.config.table import Table, setting
 from ktlsserve.config.tls import CertificateFiles, Tls, TlsMode
@@ -35,6 +35,7 @@ __all__ = [
     "Auth",
     "CertificateFiles",
     "Config",
+    "ConfineMode",
     "Files",
     "Http",
     "Limits",

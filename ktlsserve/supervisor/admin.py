@@ -200,6 +200,8 @@ class Admin:
             proxy_sources=None,
             forwarded_from=None,
             answer=endpoint.answer,
+            # For tls_stat.
+            confinement=replace(desk.service.confinement, readable=("/proc/self/net",)),
         )
         process = Generation(service, 1, name="admin")
         process.spawn(time.monotonic(), partial(self._forget, process))

@@ -124,7 +124,7 @@ class Generation:
                 name_worker(self.name or number)
                 self._bind_to_cpu(number)
                 slot = self.board.slot(number) if self.board is not None else None
-                status = _work(self.service, theirs, slot, tables)
+                status = _work(self.service, theirs, slot, tables, tells=number == 0 and not self.name)
             finally:
                 # Never back into the supervisor's stack, and no exit handlers of its.
                 _flush()
@@ -184,14 +184,15 @@ class Generation:
                 logger.warning("can't stay on CPU %d: %s", cpu, error.strerror)
 
 
-def _work(service: Service, control: socket.socket, slot: Slot | None, tables: ClientTables) -> int:
-    """Be a worker, from the fork to the exit status."""
+def _work(service: Service, control: socket.socket, slot: Slot | None, tables: ClientTables, *, tells: bool) -> int:
+    """Be a worker, from the fork to the exit status; one of each generation ``tells`` what all of them do."""
     if sys.__stderr__ is not None:
         faulthandler.register(STACK_SIGNAL, file=2)
     else:
         # Nobody to tell; and the default is a dump of its memory, keys included.
         signal.signal(STACK_SIGNAL, signal.SIG_IGN)
     try:
+        _confine(service, tells=tells)
         worker = Worker(service, control, slot, tables)
         try:
             control.sendall(READY)
@@ -206,6 +207,14 @@ def _work(service: Service, control: socket.socket, slot: Slot | None, tables: C
         logger.exception("a bug ended this worker")
         return EXIT_BUG
     return EXIT_OK
+
+
+def _confine(service: Service, *, tells: bool) -> None:
+    in_force = service.confinement.apply(service.roots)
+    if tells:
+        logger.info("confined: %s", ", ".join(in_force.given_up))
+        for warning in in_force.warnings:
+            logger.warning("%s", warning)
 
 
 def _flush() -> None:
