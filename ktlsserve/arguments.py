@@ -106,6 +106,12 @@ def serve_parser() -> Parser:
     group.add_argument(
         "--workers", metavar="N|auto", type=_workers, help="processes that serve (default: auto, one per usable CPU)"
     )
+    group.add_argument(
+        "--user",
+        metavar="USER",
+        type=_not_empty,
+        help="whom the workers become once all is bound (default: nobody else)",
+    )
     group = parser.add_argument_group("encryption")
     group.add_argument(
         "--cert",
@@ -210,6 +216,8 @@ def overrides_of(parsed: argparse.Namespace) -> dict[str, object]:
     if parsed.access_log is not None:
         words = ("off", "-")
         said["log.access_log"] = parsed.access_log if parsed.access_log in words else _absolute(parsed.access_log)
+    if parsed.user is not None:
+        said["server.user"] = parsed.user
     plain = {"tls.mode": parsed.tls, "log.level": parsed.log_level, "log.format": parsed.log_format}
     return said | {key: value for key, value in plain.items() if value is not None}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ktlsserve.admin.exposition import exposition
 from ktlsserve.admin.facts import Facts
 from ktlsserve.admin.health import health, readiness
 from ktlsserve.admin.page import CONTENT_SECURITY_POLICY, page
@@ -89,8 +90,6 @@ def _readyz(snapshot: Snapshot, _request: Request) -> _Made:
 
 
 def _metrics(snapshot: Snapshot, request: Request) -> _Made:
-    from ktlsserve.admin.exposition import exposition  # noqa: PLC0415 - only the admin process needs that package
-
     content_type, text = exposition(snapshot, (request.header(b"accept") or b"").decode("latin-1"))
     return 200, content_type, text, ()
 

@@ -106,6 +106,8 @@ METRICS = (
     Metric("counter", "accept_pauses", ("reason",), "Times that a worker stopped accepting: out of descriptors or "
            "memory (resources), or as full as limits.connections or tls.handshakes_in_progress let it be (limit).",
            _family("accept_pauses")),
+    Metric("counter", "client_refusals", ("what",), "Connections reset, and requests answered 429, because their "
+           "client had all that limits allows it.", _family("client_refusals")),
     Metric("counter", "access_log_lost_lines", (), "Lines of the access log that were lost.",
            _family("access_log_lines_lost")),
     Metric("counter", "bugs", (), "Connections that ended by a bug in the server; the log has them.", _family("bugs")),

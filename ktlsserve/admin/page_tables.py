@@ -135,6 +135,7 @@ _FAILURES = {
     "handshake_failures": "handshakes that failed: {}",
     "accept_pauses": "pauses of accepting: {}",
     "timeouts": "timeouts: {}",
+    "client_refusals": "refused to clients over their limits: {}",
 }
 
 

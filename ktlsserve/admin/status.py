@@ -37,6 +37,7 @@ def status_object(snapshot: Snapshot) -> dict[str, Any]:
         "handshakes": _handshakes(snapshot),
         "timeouts": _by_word(snapshot.family("timeouts")),
         "accept_pauses": _by_word(snapshot.family("accept_pauses")),
+        "client_refusals": _by_word(snapshot.family("client_refusals")),
         "access_log_lost_lines": snapshot.total("access_log_lines_lost"),
         "bugs": snapshot.total("bugs"),
         "kernel_tls_stat": snapshot.kernel,

@@ -25,7 +25,7 @@ from ktlsserve.config.checks import (
 from ktlsserve.config.files import Files
 from ktlsserve.config.http import Http
 from ktlsserve.config.rules import Auth, Rule
-from ktlsserve.config.server import Server
+from ktlsserve.config.server import ConfineMode, Server
 from ktlsserve.config.sites import Redirect, Site, SiteDefaults
 from ktlsserve.config.table import Table, setting
 from ktlsserve.config.tls import CertificateFiles, Tls, TlsMode
@@ -35,6 +35,7 @@ __all__ = [
     "Auth",
     "CertificateFiles",
     "Config",
+    "ConfineMode",
     "Files",
     "Http",
     "Limits",
@@ -106,7 +107,7 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much one worker takes on."""
+    """How much a worker takes on, and how much of it one client may take."""
 
     connections: int = field(
         default=10_000,
@@ -139,6 +140,39 @@ class Limits:
             "The same for a reply that was begun before, while others ask for something: what they may have to wait "
             "for. At 3 GB/s it is a twentieth of a millisecond, less than the small requests of 1,000 clients take by "
             "themselves. Never more than slice_bytes.",
+        ),
+    )
+    connections_per_client: int = field(
+        default=0,
+        metadata=setting(
+            WholeNumber(0, 65_535),
+            "Most open connections of one client with all workers together: an IPv4 address, or the first 64 bits of "
+            "an IPv6 address, which are one subscriber's. Further ones are reset before their handshake. 0: no limit, "
+            "because a whole company, or a load balancer, may share one address.",
+        ),
+    )
+    requests_per_connection: int = field(
+        default=0,
+        metadata=setting(
+            WholeNumber(0, 1_000_000_000),
+            "Requests after which a connection ends; the last reply says so. 0: no limit, because load balancers use "
+            "a connection for hours, and each new one costs a handshake.",
+        ),
+    )
+    requests_per_second: int = field(
+        default=0,
+        metadata=setting(
+            WholeNumber(0, 1_000_000),
+            "Requests that one client (as above) may make each second, on all its connections with all workers; beyond "
+            "it the answer is 429, with Retry-After. 0: no limit, because people who share an address would share it.",
+        ),
+    )
+    requests_burst: int = field(
+        default=200,
+        metadata=setting(
+            WholeNumber(1, 1_000_000),
+            "Requests that a client may make at once before requests_per_second holds: some pages with all that "
+            "belongs to them.",
         ),
     )
 
@@ -195,7 +229,9 @@ class Config:
     http: Http = field(default_factory=Http, metadata=setting(Table(Http), "Requests and replies."))
     files: Files = field(default_factory=Files, metadata=setting(Table(Files), "Files kept open."))
     timeouts: Timeouts = field(default_factory=Timeouts, metadata=setting(Table(Timeouts), "Timeouts."))
-    limits: Limits = field(default_factory=Limits, metadata=setting(Table(Limits), "Limits of a worker."))
+    limits: Limits = field(
+        default_factory=Limits, metadata=setting(Table(Limits), "Limits of a worker, and of each client.")
+    )
     log: Log = field(default_factory=Log, metadata=setting(Table(Log), "Logs."))
     defaults: SiteDefaults = field(
         default_factory=SiteDefaults, metadata=setting(Table(SiteDefaults), "What sites have in common.")

@@ -13,7 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from ktlsserve.config import Config, Tls
+from ktlsserve.accounts import look_up
+from ktlsserve.config import Config, Server, Tls
 from ktlsserve.config.checks import Problem
 from ktlsserve.config.file import load_config, with_lines
 from ktlsserve.errors import CertificateError, ConfigError, StartupError
@@ -44,6 +45,7 @@ def check_named(config: Config, now: datetime) -> tuple[list[Problem], list[str]
     problems += _all_root_problems(config)
     if Path() in config.roots():
         warnings.append("server.root isn't set: serve needs ROOT on the command line, too")
+    problems += _account_problems(config.server)
     problems += _user_problems(config)
     if config.tls.mode != "off":
         chains = _check_certificates(config.tls, problems)
@@ -79,6 +81,16 @@ def _root_problems(key_path: str, root: Path) -> list[Problem]:
         return [(key_path, f"is not a folder: {root}")]
     if not os.access(root, os.R_OK | os.X_OK):
         return [(key_path, f"can't be read: {root}")]
+    return []
+
+
+def _account_problems(server: Server) -> list[Problem]:
+    """Return what is wrong with whom the workers become."""
+    if server.user:
+        try:
+            look_up(server.user, server.group)
+        except StartupError as error:
+            return [("server.user", str(error))]
     return []
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from ktlsserve.address import Address
 from ktlsserve.config.checks import (
+    Choice,
     FilePath,
     ListenAddress,
     ListOf,
@@ -17,12 +18,14 @@ from ktlsserve.config.checks import (
     Seconds,
     WorkerCount,
 )
-from ktlsserve.config.server_checks import CpuAffinity, PathOrOff
+from ktlsserve.config.server_checks import ACCOUNT, CpuAffinity, PathOrOff
 from ktlsserve.config.sites import INDEX
 from ktlsserve.config.table import setting
 from ktlsserve.networks import Network
 
 HOUR_S = 3600
+
+ConfineMode = Literal["auto", "required", "off"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +126,36 @@ class Server:
         ),
     )
 
+    user: str = field(
+        default="",
+        metadata=setting(
+            ACCOUNT,
+            "Name or number of the user that the workers become once addresses are bound and certificates are read, "
+            "with its groups. It needs to read the files to serve and nothing else. The supervisor stays who it is, "
+            "since a reload binds and reads again. Empty: as the server was started; as root it warns.",
+        ),
+    )
+    group: str = field(
+        default="",
+        metadata=setting(
+            ACCOUNT, "Name or number of the workers' group. Empty: the group that the user database gives server.user."
+        ),
+    )
+    confine: ConfineMode = field(
+        default="auto",
+        metadata=setting(
+            Choice(get_args(ConfineMode)),
+            "What workers give up besides their user: capabilities, new privileges, being looked into, and by the "
+            "kernel's landlock all files but those beneath the roots. auto: what this kernel has, and the log tells "
+            "what it lacks; required: don't start without landlock; off: for debuggers and profilers that attach.",
+        ),
+    )
+
     def problems(self) -> list[Problem]:
         """Return what doesn't fit together."""
+        problems = []
         if self.drain_pause_s >= self.drain_s:
-            return [("drain_pause_s", f"must be less than drain_s ({self.drain_s:g}), of which it is a part")]
-        return []
+            problems.append(("drain_pause_s", f"must be less than drain_s ({self.drain_s:g}), of which it is a part"))
+        if self.group and not self.user:
+            problems.append(("group", "needs server.user"))
+        return problems

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from ktlsserve.config.checks import Check, ListOf, WholeNumber
+from ktlsserve.config.checks import Check, ListOf, Matching, WholeNumber
+
+# As useradd(8) takes them, dots too, and numbers.
+ACCOUNT = Matching(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}\$?)?", "the name or number of an account, or empty")
 
 
 class PathOrOff(Check["Path | Literal['off']"]):

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TextIO, TypeVar
 
 from ktlsserve.doctor.check import Check, Facts, Status
+from ktlsserve.doctor.confinement_checks import CONFINEMENT_EXAMINATIONS
 from ktlsserve.doctor.kernel_checks import KERNEL_EXAMINATIONS
 from ktlsserve.doctor.machine_checks import MACHINE_EXAMINATIONS
 from ktlsserve.doctor.report import Report, wants_colour, write_json, write_text
@@ -24,7 +25,12 @@ from ktlsserve.kernel.tls_stat import read_tls_stat
 __all__ = ["Check", "Report", "Status", "examine", "run_doctor"]
 
 _Fact = TypeVar("_Fact")
-_EXAMINATIONS = (*KERNEL_EXAMINATIONS, *MACHINE_EXAMINATIONS, *SOFTWARE_EXAMINATIONS)
+_EXAMINATIONS = (
+    *KERNEL_EXAMINATIONS,
+    *MACHINE_EXAMINATIONS,
+    *CONFINEMENT_EXAMINATIONS,
+    *SOFTWARE_EXAMINATIONS,
+)
 
 
 def run_doctor(*, as_json: bool, out: TextIO, machine: Machine | None = None) -> int:

@@ -12,7 +12,6 @@ from ktlsserve.doctor.check import Check, Examination, Facts, Status
 from ktlsserve.files.cache import WATCHES_PER_FILE
 from ktlsserve.kernel import ethtool
 from ktlsserve.kernel.crypto_drivers import best_driver, cpu_has_aes
-from ktlsserve.kernel.landlock import landlock_abi
 from ktlsserve.kernel.modules import module_state
 from ktlsserve.kernel.openat2 import supported
 
@@ -195,16 +194,6 @@ def _openat2(_facts: Facts) -> Iterator[Check]:
     yield Check("limits.openat2", LIMITS, "openat2", Status.WARN, "not available", reason, cure)
 
 
-def _landlock(_facts: Facts) -> Iterator[Check]:
-    abi = landlock_abi()
-    if abi:
-        yield Check("limits.landlock", LIMITS, "landlock", Status.OK, f"ABI {abi}")
-        return
-    reason = "Linux before 5.13, not among the boot parameter lsm=, or filtered: workers can't confine themselves"
-    cure = "use a kernel with CONFIG_SECURITY_LANDLOCK, and landlock in lsm= on its command line"
-    yield Check("limits.landlock", LIMITS, "landlock", Status.NO, "not available", reason, cure)
-
-
 MACHINE_EXAMINATIONS = (
     Examination("speed.cpu", SPEED, "CPU", _cpu_aes),
     Examination("speed.driver", SPEED, "AES-GCM driver", _aes_driver),
@@ -215,5 +204,4 @@ MACHINE_EXAMINATIONS = (
     Examination("limits.nofile", LIMITS, "open files", _descriptors),
     Examination("limits.inotify", LIMITS, "inotify", _inotify),
     Examination("limits.openat2", LIMITS, "openat2", _openat2),
-    Examination("limits.landlock", LIMITS, "landlock", _landlock),
 )

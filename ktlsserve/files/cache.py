@@ -148,7 +148,10 @@ class FileCache:
                 old.file.release()
             if error.status not in _REMEMBERED_STATUSES:
                 raise
-            return self._enter(self._failures, key, _Entry(None, error, self.epoch, valid_until_s))
+            # One that was never raised: with its traceback this one would keep the frames of the request for which it
+            # was, and with them its connection and all that had been received on it.
+            kept = RequestError(error.status, error.reason)
+            return self._enter(self._failures, key, _Entry(None, kept, self.epoch, valid_until_s))
         if old is not None and old.file is not None:
             if _same_version(old.file, file):
                 file.release()

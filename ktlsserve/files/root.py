@@ -103,6 +103,14 @@ class Root:
             fd, self._fd = self._fd, -1
             os.close(fd)
 
+    def fileno(self) -> int:
+        """Return the folder's descriptor, opened with O_PATH: for rules about it, not for reading."""
+        return self._fd
+
+    def require_access(self) -> None:
+        """Raise RootError if this process may not search the folder: its user may be another than the opener's."""
+        _require_search(self._fd, self.path)
+
     def descriptor_path(self) -> bytes:
         """Return a path that leads to the folder as it was opened, wherever it has been moved to (proc(5))."""
         return b"/proc/self/fd/%d" % self._fd
@@ -155,12 +163,19 @@ def _open_root(path: str) -> int:
     except ValueError:
         raise RootError(f"can't serve {path!r}: a path holds no NUL") from None
     try:
-        # Opening with O_PATH asks for no permission on the folder itself; looking anything up in it does.
+        _require_search(fd, path)
+    except RootError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _require_search(fd: int, path: str) -> None:
+    """Raise RootError unless names can be looked up in the folder, for which opening it with O_PATH didn't ask."""
+    try:
         os.stat(".", dir_fd=fd)
     except OSError as error:
-        os.close(fd)
         raise RootError(f"can't serve {path!r}: {_explain(error)}") from None
-    return fd
 
 
 def _explain(error: OSError) -> str:

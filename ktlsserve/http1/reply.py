@@ -37,13 +37,14 @@ REASON_PHRASES = {
     416: b"Range Not Satisfiable",
     417: b"Expectation Failed",
     421: b"Misdirected Request",
+    429: b"Too Many Requests",
     431: b"Request Header Fields Too Large",
     500: b"Internal Server Error",
     501: b"Not Implemented",
     503: b"Service Unavailable",
     505: b"HTTP Version Not Supported",
 }
-"""Every status that this server sends (RFC 9110 section 15, RFC 6585 section 5)."""
+"""Every status that this server sends (RFC 9110 section 15, RFC 6585 sections 4 and 5)."""
 
 # 204 and 304 have no body by definition, and 204 no Content-Length either (RFC 9110 section 8.6).
 _BODILESS = frozenset((204, 304))

@@ -106,6 +106,10 @@ TIMEOUTS = _fixed.family("timeouts", _single("handshake head idle send close"))
 PAUSES = _fixed.family("accept_pauses", _single("resources limit"))
 PAUSES_RESOURCES = PAUSES[("resources",)]
 PAUSES_LIMIT = PAUSES[("limit",)]
+REFUSALS = _fixed.family("client_refusals", _single("connection request"))
+"""What a client was refused because it had all that it may have."""
+REFUSED_CONNECTIONS = REFUSALS[("connection",)]
+REFUSED_REQUESTS = REFUSALS[("request",)]
 FILE_CACHE = _fixed.family("file_cache_lookups", _single("hit miss"))
 FILE_CACHE_HIT = FILE_CACHE[("hit",)]
 FILE_CACHE_MISS = FILE_CACHE[("miss",)]

@@ -183,7 +183,13 @@ class Admin:
             sites=Sites(replace(desk.service.sites.default, etags=None)),
             tls=None,
             timeouts=_TIMEOUTS,
-            limits=replace(desk.service.limits, connections=_CONNECTIONS),
+            limits=replace(
+                desk.service.limits,
+                connections=_CONNECTIONS,
+                connections_per_client=0,
+                requests_per_connection=0,
+                requests_per_second=0,
+            ),
             files=replace(desk.service.files, read_threads=0),
             drain_s=_DRAIN_S,
             drain_pause_s=0.0,
@@ -194,6 +200,8 @@ class Admin:
             proxy_sources=None,
             forwarded_from=None,
             answer=endpoint.answer,
+            # For tls_stat.
+            confinement=replace(desk.service.confinement, readable=("/proc/self/net",)),
         )
         process = Generation(service, 1, name="admin")
         process.spawn(time.monotonic(), partial(self._forget, process))

@@ -15,6 +15,7 @@ from ktlsserve.kernel.probe import KernelTls, probe_kernel_tls
 from ktlsserve.networks import Network, Networks
 from ktlsserve.observe.access_log import AccessLog
 from ktlsserve.observe.counters import Counters
+from ktlsserve.supervisor.confinement_assembly import assemble_confinement
 from ktlsserve.supervisor.listeners import Listener
 from ktlsserve.supervisor.site_assembly import assemble_redirect, assemble_sites, open_roots
 from ktlsserve.tls.certificate_files import load_chain, read_authorities, read_crls
@@ -33,6 +34,7 @@ _MIN_VERSION = {"1.2": TlsVersion.TLS1_2, "1.3": TlsVersion.TLS1_3}
 
 def assemble(config: Config, listeners: tuple[Listener, ...]) -> Service:
     """Build the service that ``config`` describes on ``listeners``; raises StartupError and its kinds."""
+    confinement = assemble_confinement(config.server)
     roots = open_roots(config)
     try:
         sites = assemble_sites(config, roots)
@@ -59,6 +61,7 @@ def assemble(config: Config, listeners: tuple[Listener, ...]) -> Service:
             ready_path=config.server.ready_path.encode("ascii"),
             proxy_sources=_networks(config.server.proxy_protocol),
             forwarded_from=_networks(config.http.forwarded_from),
+            confinement=confinement,
             counters=Counters(sites.labels()),
         )
     except BaseException:

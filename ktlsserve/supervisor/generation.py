@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ktlsserve.clients.tables import ClientTables, SharedTables
 from ktlsserve.errors import EXIT_BUG, EXIT_OK, EXIT_STARTUP, KtlsServeError
 from ktlsserve.observe.board import Board, Slot
 from ktlsserve.observe.logs import name_worker
@@ -79,7 +80,8 @@ class Generation:
     """Workers that serve the same ``service``; ``wanted`` is how many there should be.
 
     Where ``cpus`` are given, the workers are bound to them, one each, in turn. They show what they count on ``board``,
-    where there is one. ``name`` is what their lines in the log are from.
+    where there is one. ``name`` is what their lines in the log are from. ``tables`` are
+    what they share, from the first one on.
     """
 
     service: Service
@@ -88,6 +90,7 @@ class Generation:
     board: Board | None = None
     name: Literal["admin"] | None = None
     workers: dict[int, WorkerProcess] = field(default_factory=dict)
+    tables: SharedTables | None = None
 
     @property
     def ready(self) -> bool:
@@ -103,6 +106,9 @@ class Generation:
         """Fork one more worker; ``forget`` closes in the child what only the supervisor may hold. Raises OSError."""
         taken = {worker.number for worker in self.workers.values()}
         number = next(number for number in range(self.wanted) if number not in taken)
+        if self.tables is None:
+            self.tables = SharedTables(self.service.limits, self.wanted)
+        tables = self.tables.of_worker(number)
         ours, theirs = socket.socketpair()
         try:
             pid = os.fork()
@@ -117,7 +123,8 @@ class Generation:
                 ours.close()
                 name_worker(self.name or number)
                 self._bind_to_cpu(number)
-                status = _work(self.service, theirs, self.board.slot(number) if self.board is not None else None)
+                slot = self.board.slot(number) if self.board is not None else None
+                status = _work(self.service, theirs, slot, tables, tells=number == 0 and not self.name)
             finally:
                 # Never back into the supervisor's stack, and no exit handlers of its.
                 _flush()
@@ -177,15 +184,16 @@ class Generation:
                 logger.warning("can't stay on CPU %d: %s", cpu, error.strerror)
 
 
-def _work(service: Service, control: socket.socket, slot: Slot | None) -> int:
-    """Be a worker, from the fork to the exit status."""
+def _work(service: Service, control: socket.socket, slot: Slot | None, tables: ClientTables, *, tells: bool) -> int:
+    """Be a worker, from the fork to the exit status; one of each generation ``tells`` what all of them do."""
     if sys.__stderr__ is not None:
         faulthandler.register(STACK_SIGNAL, file=2)
     else:
         # Nobody to tell; and the default is a dump of its memory, keys included.
         signal.signal(STACK_SIGNAL, signal.SIG_IGN)
     try:
-        worker = Worker(service, control, slot)
+        _confine(service, tells=tells)
+        worker = Worker(service, control, slot, tables)
         try:
             control.sendall(READY)
         except BrokenPipeError:
@@ -199,6 +207,14 @@ def _work(service: Service, control: socket.socket, slot: Slot | None) -> int:
         logger.exception("a bug ended this worker")
         return EXIT_BUG
     return EXIT_OK
+
+
+def _confine(service: Service, *, tells: bool) -> None:
+    in_force = service.confinement.apply(service.roots)
+    if tells:
+        logger.info("confined: %s", ", ".join(in_force.given_up))
+        for warning in in_force.warnings:
+            logger.warning("%s", warning)
 
 
 def _flush() -> None:

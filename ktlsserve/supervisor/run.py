@@ -6,6 +6,7 @@ import os
 import resource
 
 from ktlsserve.config import Config
+from ktlsserve.kernel.privileges import forbid_looking_in
 from ktlsserve.observe.logs import configure_logs
 from ktlsserve.supervisor.inherited import take_inherited
 from ktlsserve.supervisor.supervisor import Supervisor
@@ -17,6 +18,9 @@ def serve(config: Config) -> int:
     Raises StartupError and its kinds where the server can't start.
     """
     raise_descriptor_limit()
+    if config.server.confine != "off":
+        # The supervisor has the keys too.
+        forbid_looking_in()
     configure_logs(config.log.level, config.log.format)
     return Supervisor(config, take_inherited(os.environ)).run()
 

@@ -23,8 +23,14 @@ class EtagPending(KtlsServeError):
     """A request is answered as soon as its file's entity-tag is known."""
 
 
-def answer_request(worker: Worker, conn: Connection, request: Request) -> Reply:
-    """Answer a request; raise VerificationPending or EtagPending where it waits, to be called again then."""
+def answer_request(worker: Worker, conn: Connection, request: Request, head: bytes) -> Reply:
+    """Answer the request of ``head``; raise VerificationPending or EtagPending where it waits, to be called again."""
+    limits = worker.client_limits
+    if limits is not None and (wait_s := limits.wait_s(conn, head, worker.now_s)):
+        limits.refuse_request(conn, head, worker.now_s)
+        # RFC 6585 section 4.
+        fields = ((b"Retry-After", b"%d" % wait_s),)
+        return error_reply(429, request, worker.clock_s, server=worker.sites.default.server, fields=fields)
     try:
         reply = conn.front.answer(request, worker.clock_s)
     except VerificationPending as pending:

@@ -141,6 +141,12 @@ def abort(worker: Worker, conn: Connection) -> None:
     close(worker, conn)
 
 
+def refuse(sock: socket.socket) -> None:
+    """Close a connection that was just accepted, with RST: so the kernel keeps nothing of it either."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    sock.close()
+
+
 def close(worker: Worker, conn: Connection) -> None:
     """Give the connection's descriptor, files and timers back."""
     _note_cut_reply(worker, conn)

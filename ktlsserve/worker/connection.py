@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum, auto
 
+from ktlsserve.clients.client import Client
 from ktlsserve.errors import IllegalTransition
 from ktlsserve.http1.body import BodyDiscarder
 from ktlsserve.http1.reply import Reply
@@ -55,12 +56,15 @@ class Connection:
 
     __slots__ = (
         "accepted_s",
+        "admitted",
         "balancer",
         "buffer",
+        "client",
         "discarder",
         "established",
         "fd",
         "flush_checks",
+        "forwards",
         "front",
         "handshake",
         "handshake_output",
@@ -78,6 +82,7 @@ class Connection:
         "receiver",
         "reply",
         "request_s",
+        "requests",
         "searched",
         "sender",
         "sock",
@@ -120,6 +125,12 @@ class Connection:
         self.request_s = 0.0
         self.logged_client: bytes | None = None
         self.logged_proxy: bytes | None = None
+        # For limits only: who is counted for it or that each request says whom it is from, the requests so far, and
+        # whether the one at hand was let through.
+        self.client: Client | None = None
+        self.forwards = False
+        self.requests = 0
+        self.admitted = False
         # Closing: what was unsent at the last look, and how many looks there were.
         self.unsent_bytes = -1
         self.flush_checks = 0

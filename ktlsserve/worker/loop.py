@@ -17,6 +17,7 @@ from collections.abc import Callable
 from enum import IntEnum, auto
 from itertools import islice
 
+from ktlsserve.clients.tables import ClientTables
 from ktlsserve.files.cache import FileCache
 from ktlsserve.files.root import Root
 from ktlsserve.http1.answer import Site
@@ -33,14 +34,17 @@ from ktlsserve.observe.counters import (
     PAUSES_LIMIT,
     PAUSES_RESOURCES,
     REDIRECT,
+    REFUSED_CONNECTIONS,
+    REFUSED_REQUESTS,
 )
-from ktlsserve.worker import closing, handshaking, proxying, requests
+from ktlsserve.worker import closing, handshaking, limiting, proxying, requests
 from ktlsserve.worker.accepting import Acceptor, address_of
 from ktlsserve.worker.accounting import write_client
 from ktlsserve.worker.connection import Connection, Front, Timeout
 from ktlsserve.worker.counting import count_begun, count_ended
 from ktlsserve.worker.dispatch import on_event, on_timeout
 from ktlsserve.worker.hashing import ETAG_WAIT_S, Hashing
+from ktlsserve.worker.limiting import limits_of_clients
 from ktlsserve.worker.memo import Memo, NoMemo
 from ktlsserve.worker.orders import RETIRE, STOP, Orders
 from ktlsserve.worker.reading import Reader
@@ -77,10 +81,14 @@ class Worker:
     ``control`` is a socket pair's end whose other one the supervisor holds (``orders``). ``departure`` says how far
     this worker is in leaving; ``draining``, that it is: every reply is then the last on its connection.
     ``now_s`` is the monotonic time of this turn, ``when_s`` its time of day in seconds since the epoch, and ``clock_s``
-    that in whole seconds. ``counts`` are its counters (``observe.counters``), which others see in ``slot``.
+    that in whole seconds. ``counts`` are its counters (``observe.counters``), which others see in ``slot``. ``tables``
+    are what this worker sees of all clients, where they are limited, and ``answer_known`` is
+    ``requests.answer_from_memo`` or what stands for it then.
     """
 
-    def __init__(self, service: Service, control: socket.socket, slot: Slot | None = None) -> None:
+    def __init__(
+        self, service: Service, control: socket.socket, slot: Slot | None = None, tables: ClientTables | None = None
+    ) -> None:
         self.service = service
         self.now_s = time.monotonic()
         self.draining = False
@@ -136,6 +144,9 @@ class Worker:
         self._acceptor = Acceptor(service, self._epoll)
         limits = service.limits
         self.turn = Turn(self._handle, alone_bytes=limits.slice_bytes, shared_bytes=limits.shared_slice_bytes)
+        self.client_limits = limits_of_clients(service, tables)
+        limited = self.client_limits is not None and self.client_limits.limits_requests
+        self.answer_known = limiting.answer_known if limited else requests.answer_from_memo
         self._upkeep = self._make_upkeep(slot)
 
     def run(self) -> None:
@@ -205,6 +216,8 @@ class Worker:
         self.deadlines.clear(conn)
         self._checks.clear(conn)
         self._acceptor.connection_ended(conn)
+        if self.client_limits is not None:
+            self.client_limits.connection_ended(conn)
 
     # What is served.
 
@@ -229,6 +242,10 @@ class Worker:
             PAUSES_RESOURCES: lambda: acceptor.pauses,
             PAUSES_LIMIT: lambda: acceptor.times_full,
         }
+        limits = self.client_limits
+        if limits is not None:
+            samples[REFUSED_CONNECTIONS] = lambda: limits.refused_connections.count
+            samples[REFUSED_REQUESTS] = lambda: limits.refused_requests.count
         if log is not None:
             samples[LOG_LINES_LOST] = lambda: log.dropped_lines
         return Upkeep(self.counts, slot, log, samples)
@@ -271,11 +288,16 @@ class Worker:
         proxied = sources is not None and address_of(peer) in sources
         first = State.PROXY_HEADER if proxied else State.HANDSHAKE if tls else State.HEAD
         conn = Connection(sock, peer, first, self.now_s, front)
+        if self.client_limits is not None and not proxied and not self.client_limits.admit(conn, self.now_s):
+            closing.refuse(sock)
+            return
         try:
             self._epoll.register(conn.fd, conn.interest)
         except OSError as error:
             # The kernel's memory, or this user's watches (fs.epoll.max_user_watches), are used up.
             logger.warning("%s: connection refused: epoll: %s", peer, error.strerror)
+            if self.client_limits is not None:
+                self.client_limits.connection_ended(conn)
             sock.close()
             return
         self._connections[conn.fd] = conn

@@ -127,8 +127,9 @@ class Memo:
         since ``cache.horizon_s`` was reset decides how long it is good. Each time that it is sent again is counted in
         ``cell``.
         """
-        # Where it isn't the request that ends the connection, something is wrong that may be over at the next one.
-        if (reply.close and request.keep_alive) or reply.status >= 500:
+        # Where it isn't the request that ends the connection, something is wrong that may be over at the next one; so
+        # it is where there were too many requests.
+        if (reply.close and request.keep_alive) or reply.status == 429 or reply.status >= 500:
             return
         if reply.errand or len(reply.body) > 1 or request.body.kind is not BodyKind.NONE:
             return

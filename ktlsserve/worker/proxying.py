@@ -70,6 +70,10 @@ def continue_proxy_header(worker: Worker, conn: Connection) -> None:
         return
     conn.proxy_header = None
     _name_peer(conn, header)
+    limits = worker.client_limits
+    if limits is not None and header.source is not None and not limits.admit(conn, worker.now_s):
+        abort(worker, conn)
+        return
     if conn.handshake is not None:
         conn.move(State.HANDSHAKE)
     else:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _READ_BYTES = 65536
-_HEAD_END = b"\r\n\r\n"
+HEAD_END = b"\r\n\r\n"
 _AWAITING = frozenset({State.IDLE, State.HEAD})
 _REPLYING = frozenset({State.SENDING, State.READING})
 # Replies to pipelined requests before other connections have their turn.
@@ -79,7 +79,7 @@ def receive(worker: Worker, conn: Connection, *, held: bool = False) -> None:
         abort(worker, conn)
         return
     if data:
-        if not conn.buffer and conn.state in _AWAITING and _answer_from_memo(worker, conn, data):
+        if not conn.buffer and conn.state in _AWAITING and worker.answer_known(worker, conn, data):
             return
         conn.buffer = conn.buffer + data if conn.buffer else data
     else:
@@ -90,12 +90,12 @@ def receive(worker: Worker, conn: Connection, *, held: bool = False) -> None:
         answer_buffered(worker, conn)
 
 
-def _answer_from_memo(worker: Worker, conn: Connection, data: bytes) -> bool:
+def answer_from_memo(worker: Worker, conn: Connection, data: bytes) -> bool:
     """Answer ``data`` if it is one head whose reply is known; the way of nearly every request."""
     memo = conn.front.memo
     finished = memo.find(data, worker.now_s)
     if finished is None:
-        if not data.endswith(_HEAD_END) or data.find(_HEAD_END) != len(data) - 4:
+        if not data.endswith(HEAD_END) or data.find(HEAD_END) != len(data) - 4:
             return False
         finished = memo.find_by_key(data, worker.now_s)
     if finished is None or worker.draining or (conn.sender is not None and conn.sender.worn_out):
@@ -238,29 +238,33 @@ def _next_reply(worker: Worker, conn: Connection) -> Reply | None:
 
     Raises what ``answer_request`` raises, and leaves the head where it is then.
     """
-    limits = worker.service.head_limits
+    head_limits = worker.service.head_limits
     empty_lines_bytes = skip_leading_crlf(conn.buffer)
     if empty_lines_bytes:
         # A lone CR was searched already, and its LF made it an empty line.
         conn.buffer = conn.buffer[empty_lines_bytes:]
         conn.searched = 0
     try:
-        end = head_end(conn.buffer, limits, conn.searched)
+        end = head_end(conn.buffer, head_limits, conn.searched)
         if end < 0:
             conn.searched = len(conn.buffer)
             return None
         head = conn.buffer[:end]
-        request = parse_head(head, limits)
+        request = parse_head(head, head_limits)
     except RequestError as error:
         logger.debug("%s: %s", conn.peer, error)
         conn.buffer = b""
         reply = error_reply(error.status, None, worker.clock_s, server=worker.sites.default.server)
         worker.count_reply(conn, reply)
         return reply
-    if worker.draining:
+    limits = worker.client_limits
+    last = worker.draining or (limits is not None and limits.is_last(conn))
+    if last:
         request = dataclasses.replace(request, keep_alive=False)
     worker.files.horizon_s, epoch = math.inf, worker.files.epoch
-    reply = answer_request(worker, conn, request)
+    reply = answer_request(worker, conn, request, head)
+    if limits is not None:
+        limits.answered(conn)
     cell = worker.count_reply(conn, reply)
     conn.buffer = conn.buffer[end:]
     conn.searched = 0
@@ -268,7 +272,7 @@ def _next_reply(worker: Worker, conn: Connection) -> Reply | None:
         conn.head, conn.request_s = head, worker.now_s
     if not reply.close and request.body.kind is not BodyKind.NONE:
         conn.discarder = BodyDiscarder(request.body, worker.sites.default.body_bytes)
-    elif not worker.draining:
+    elif not last:
         conn.front.memo.keep(head, request, reply, epoch, cell + worker.service.counters.remembered_offset)
     return reply
 

@@ -16,6 +16,7 @@ from ktlsserve.networks import Networks
 from ktlsserve.observe.access_log import AccessLog
 from ktlsserve.observe.counters import Counters
 from ktlsserve.tls.context import ServerContext
+from ktlsserve.worker.confinement import Confinement
 from ktlsserve.worker.handover import HandoverPlan
 
 
@@ -36,8 +37,9 @@ class Service:
     ``tls`` is None for plain HTTP, ``access_log`` None where there is none. ``listeners`` are bound and listening;
     what comes in on those of ``redirect_listeners`` is plain HTTP, and answered by ``redirect``. ``roots`` are the
     folders that ``sites`` and ``redirect`` open files in. Connections from ``proxy_sources`` begin with a PROXY header;
-    what proxies in ``forwarded_from`` say in X-Forwarded-For is believed. None: there are no such. ``counters`` says
-    where what is counted. ``answer``, where it is set, answers in the place of the sites, and is asked each time.
+    what proxies in ``forwarded_from`` say in X-Forwarded-For is believed. None: there are no such. ``confinement`` is
+    what a worker gives up before it serves. ``counters`` says where what is counted. ``answer``, where it is set,
+    answers in the place of the sites, and is asked each time.
     """
 
     listeners: tuple[socket.socket, ...]
@@ -56,6 +58,7 @@ class Service:
     ready_path: bytes = b""
     proxy_sources: Networks | None = None
     forwarded_from: Networks | None = None
+    confinement: Confinement = field(default_factory=Confinement)
     counters: Counters = field(default_factory=Counters)
     answer: Callable[[Request, int], Reply] | None = None
 

@@ -6,7 +6,15 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from ktlsserve.kernel.machine import Machine
+from ktlsserve.kernel.privileges import CAP_SYS_PTRACE
+
 _PROC = Path("/proc")
+
+
+def can_look_into_all() -> bool:
+    """Tell whether this process may see the descriptors of processes that shut others of their user out."""
+    return Machine().has_capability(CAP_SYS_PTRACE)
 
 
 def children(pid: int) -> list[int]:

@@ -35,11 +35,19 @@ class Wire:
     """A plain TCP connection to ``address``.
 
     A small ``receive_buffer_bytes`` lets the server feel a slow reader; ``max_segment_bytes`` limits its segments.
+    ``source`` is an address of this machine to connect from: all of 127.0.0.0/8 are.
     """
 
     orderly = End.FIN
 
-    def __init__(self, address: tuple[str, int], *, receive_buffer_bytes: int = 0, max_segment_bytes: int = 0) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        *,
+        receive_buffer_bytes: int = 0,
+        max_segment_bytes: int = 0,
+        source: str = "",
+    ) -> None:
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.sock = socket.socket(family, socket.SOCK_STREAM)
         self.end: End | None = None
@@ -52,6 +60,8 @@ class Wire:
             # Pieces are pieces.
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.sock.settimeout(LIMIT_S)
+            if source:
+                self.sock.bind((source, 0))
             self.sock.connect(address)
             host, port = self.sock.getsockname()[:2]
         except BaseException:
@@ -158,8 +168,11 @@ class TlsWire(Wire):
         max_segment_bytes: int = 0,
         session: ssl.SSLSession | None = None,
         shake_hands: bool = True,
+        source: str = "",
     ) -> None:
-        super().__init__(address, receive_buffer_bytes=receive_buffer_bytes, max_segment_bytes=max_segment_bytes)
+        super().__init__(
+            address, receive_buffer_bytes=receive_buffer_bytes, max_segment_bytes=max_segment_bytes, source=source
+        )
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname="localhost", session=session)
         if shake_hands:
@@ -251,11 +264,11 @@ def client_context(server: Server) -> ssl.SSLContext:
     return context
 
 
-def dialer(server: Server, *, receive_buffer_bytes: int = 0, listener: int = 0) -> Dial:
+def dialer(server: Server, *, receive_buffer_bytes: int = 0, listener: int = 0, source: str = "") -> Dial:
     """Return what opens a connection to a listener, over TLS if that is what it speaks."""
     line = server.listening()[listener]
     address = (line.host.strip("[]"), line.port)
     if line.scheme == "http":
-        return lambda: Wire(address, receive_buffer_bytes=receive_buffer_bytes)
+        return lambda: Wire(address, receive_buffer_bytes=receive_buffer_bytes, source=source)
     context = client_context(server)
-    return lambda: TlsWire(address, context, receive_buffer_bytes=receive_buffer_bytes)
+    return lambda: TlsWire(address, context, receive_buffer_bytes=receive_buffer_bytes, source=source)

@@ -33,12 +33,14 @@ def test_everything_can_be_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         *("--admin", "127.0.0.1:9000", "--admin", "[::1]:9000"),
         *("--access-log", "access.log", "--log-level", "debug", "--log-format", "json"),
         *("--proxy-protocol", "192.0.2.0/24", "--proxy-protocol", "::1"),
+        *("--user", "www-data"),
     )
     assert said == {
         "server.root": f"{tmp_path}/site",
         "server.listen": ["127.0.0.1:0", "[::1]:8443"],
         "server.proxy_protocol": ["192.0.2.0/24", "::1"],
         "server.workers": 3,
+        "server.user": "www-data",
         "admin.listen": ["127.0.0.1:9000", "[::1]:9000"],
         "tls.mode": "kernel",
         "tls.certificates": [

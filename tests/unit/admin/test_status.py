@@ -27,6 +27,7 @@ def test_the_keys_are_those_that_are_documented() -> None:
         "handshakes",
         "timeouts",
         "accept_pauses",
+        "client_refusals",
         "access_log_lost_lines",
         "bugs",
         "kernel_tls_stat",

@@ -105,3 +105,20 @@ def test_who_asks_clients_for_certificates_says_whose(text: str, problem: str) -
 def test_clients_are_asked_for_certificates_of_somebody() -> None:
     tls = parse_config('[tls]\nclient_auth = "optional"\nclient_ca = "ca.pem"', folder=Path("/etc")).tls
     assert (tls.client_auth, tls.client_ca, tls.client_crl) == ("optional", Path("/etc/ca.pem"), "off")
+
+
+@pytest.mark.parametrize("account", ["", "www-data", "_ktls", "10001", "Web.1", "host$"])
+def test_accounts_are_names_or_numbers(account: str) -> None:
+    server = parse_config(f'[server]\nuser = "{account}"\ngroup = "{account}"').server
+    assert (server.user, server.group) == (account, account)
+
+
+@pytest.mark.parametrize("account", ["-x", "a b", "a:b", "\u00fc", "a" * 300])
+def test_other_accounts_are_refused(account: str) -> None:
+    with pytest.raises(ConfigError, match=r"server\.user: must be the name or number of an account, or empty"):
+        parse_config(f'[server]\nuser = "{account}"')
+
+
+def test_a_group_without_a_user_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"server\.group: needs server\.user"):
+        parse_config('[server]\ngroup = "www-data"')

@@ -126,6 +126,15 @@ def test_a_file_that_names_no_root_gets_a_hint(folder: Path) -> None:
     assert check_file(folder / "site.toml") == ["server.root isn't set: serve needs ROOT on the command line, too"]
 
 
+def test_who_doesnt_exist_is_a_problem(folder: Path) -> None:
+    text = WHOLE.replace("[server]", '[server]\nuser = "daemon"')
+    assert found(folder, text) == []
+    text = text.replace("daemon", "no-such-user")
+    assert found(folder, text) == [
+        ("server.user", "there is no user 'no-such-user'; create it, or set server.user to another")
+    ]
+
+
 def test_problems_come_with_file_key_and_line(folder: Path) -> None:
     file = folder / "site.toml"
     file.write_text(WHOLE.replace("tls/a.key", "none"))

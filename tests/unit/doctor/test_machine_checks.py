@@ -218,11 +218,3 @@ def test_inotify_where_it_is_hidden(tmp_path: Path) -> None:
 def test_openat2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool, status: Status) -> None:
     monkeypatch.setattr(machine_checks, "supported", lambda: there)
     assert examine(tmp_path, "limits.openat2")["limits.openat2"].status is status
-
-
-@pytest.mark.parametrize(("abi", "status"), [(7, Status.OK), (0, Status.NO)])
-def test_landlock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, abi: int, status: Status) -> None:
-    monkeypatch.setattr(machine_checks, "landlock_abi", lambda: abi)
-    check = examine(tmp_path, "limits.landlock")["limits.landlock"]
-    assert check.status is status
-    assert bool(check.cure) is (abi == 0)

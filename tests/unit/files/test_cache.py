@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
 import math
 import os
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -393,3 +395,21 @@ def test_a_change_in_place_that_keeps_size_and_time_is_seen(cache: FileCache, fo
     assert new.version != old.version
     new.release()
     old.release()
+
+
+def test_what_is_remembered_of_a_failure_holds_nothing_of_its_request(cache: FileCache) -> None:
+    class Connection:
+        """What an exception's traceback would keep."""
+
+    def ask(conn: Connection) -> None:
+        with pytest.raises(RequestError):
+            cache.open(b"missing")
+
+    conn = Connection()
+    dead = weakref.ref(conn)
+    ask(conn)
+    ask(conn)
+    del conn
+    gc.collect()
+    assert dead() is None
+    assert len(cache._failures) == 1

@@ -11,6 +11,7 @@ from typing import cast
 
 import pytest
 
+from ktlsserve.config import Limits
 from ktlsserve.observe.access_log import AccessLog
 from ktlsserve.supervisor.generation import Generation, WorkerProcess
 from ktlsserve.worker.orders import REOPEN, RETIRE, STOP
@@ -79,7 +80,7 @@ def test_a_fork_that_fails_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch
     def fail() -> int:
         raise OSError(11, "no more processes")
 
-    made = Generation(cast("Service", None), 1)
+    made = Generation(cast("Service", SimpleNamespace(limits=Limits())), 1)
     monkeypatch.setattr("os.fork", fail)
     with pytest.raises(OSError, match="no more processes"):
         made.spawn(0.0, lambda: None)
