@@ -2,7 +2,7 @@
 
 A worker has ``ClientLimits`` only where one of the limits is set. Connections are asked about when they are accepted,
 before anything is spent on them; requests when their head is complete. For the way of nearly every request, whose reply
-is known, ``answer_known`` takes the place of ``requests.answer_from_memo`` in a worker that limits requests, so that
+is known, ``answer_known`` takes the place of ``known.answer_from_memo`` in a worker that limits requests, so that
 the others have nothing to ask.
 
 The client is whom the PROXY header names, where there must be one, or else X-Forwarded-For, where a proxy is believed:
@@ -22,7 +22,8 @@ from ktlsserve.networks import Networks
 from ktlsserve.observe.repeats import Repeats
 from ktlsserve.worker.accepting import address_of
 from ktlsserve.worker.connection import Connection
-from ktlsserve.worker.requests import HEAD_END, answer_from_memo
+from ktlsserve.worker.known import answer_from_memo
+from ktlsserve.worker.requests import HEAD_END
 from ktlsserve.worker.service import Service
 
 if TYPE_CHECKING:

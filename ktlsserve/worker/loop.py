@@ -7,7 +7,6 @@ takes no signals: its supervisor speaks to it through a socket, whose end means 
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import math
 import select
@@ -19,33 +18,20 @@ from itertools import islice
 
 from ktlsserve.clients.tables import ClientTables
 from ktlsserve.files.cache import FileCache
-from ktlsserve.files.root import Root
-from ktlsserve.http1.answer import Site
-from ktlsserve.http1.readiness import with_readiness
 from ktlsserve.http1.reply import Reply
-from ktlsserve.http1.request import Request
-from ktlsserve.kernel.inotify import ChangeNotices
 from ktlsserve.observe.board import Slot
 from ktlsserve.observe.counters import (
     BUGS,
-    FILE_CACHE_HIT,
-    FILE_CACHE_MISS,
-    LOG_LINES_LOST,
-    PAUSES_LIMIT,
-    PAUSES_RESOURCES,
-    REDIRECT,
-    REFUSED_CONNECTIONS,
-    REFUSED_REQUESTS,
 )
-from ktlsserve.worker import closing, handshaking, limiting, proxying, requests
+from ktlsserve.worker import closing, handshaking, known, limiting, proxying, requests
 from ktlsserve.worker.accepting import Acceptor, address_of
 from ktlsserve.worker.accounting import write_client
-from ktlsserve.worker.connection import Connection, Front, Timeout
+from ktlsserve.worker.connection import Connection, Timeout
 from ktlsserve.worker.counting import count_begun, count_ended
 from ktlsserve.worker.dispatch import on_event, on_timeout
+from ktlsserve.worker.fronts import change_notices, make_fronts
 from ktlsserve.worker.hashing import ETAG_WAIT_S, Hashing
 from ktlsserve.worker.limiting import limits_of_clients
-from ktlsserve.worker.memo import Memo, NoMemo
 from ktlsserve.worker.orders import RETIRE, STOP, Orders
 from ktlsserve.worker.reading import Reader
 from ktlsserve.worker.residency import Residency
@@ -54,7 +40,7 @@ from ktlsserve.worker.stages import Departure, Stage
 from ktlsserve.worker.states import State
 from ktlsserve.worker.timers import Deadlines
 from ktlsserve.worker.turn import Turn
-from ktlsserve.worker.upkeep import Upkeep
+from ktlsserve.worker.upkeep import Upkeep, sampled
 from ktlsserve.worker.verifier import Verifier
 
 logger = logging.getLogger(__name__)
@@ -83,7 +69,7 @@ class Worker:
     ``now_s`` is the monotonic time of this turn, ``when_s`` its time of day in seconds since the epoch, and ``clock_s``
     that in whole seconds. ``counts`` are its counters (``observe.counters``), which others see in ``slot``. ``tables``
     are what this worker sees of all clients, where they are limited, and ``answer_known`` is
-    ``requests.answer_from_memo`` or what stands for it then.
+    ``known.answer_from_memo`` or what stands for it then.
     """
 
     def __init__(
@@ -115,7 +101,7 @@ class Worker:
         self._epoll.register(control.fileno(), select.EPOLLIN)
         self.when_s = time.time()
         self.clock_s = int(self.when_s)
-        notices = _change_notices()
+        notices = change_notices()
         if notices is not None:
             self._epoll.register(notices.fileno(), select.EPOLLIN)
         self._notices_event = (notices.fileno() if notices is not None else -1, select.EPOLLIN)
@@ -125,15 +111,9 @@ class Worker:
         self.residency = Residency(enabled=service.files.read_threads > 0)
         self.reader = Reader(service.files.read_threads, service.limits.connections)
         self._epoll.register(self.reader.fileno(), select.EPOLLIN)
-        self.sites = service.sites.map(self._with_cache)
-        self._front = self._make_front(self.sites.answer)
-        if service.answer is not None:
-            self._front = Front(service.answer, NoMemo(self.files, service.head_limits, 0, self.residency))
+        fronts = make_fronts(service, self.files, self.residency, lambda: self.departure.ready)
+        self.sites, self._front, self._redirect_front = fronts.sites, fronts.ordinary, fronts.redirecting
         self._redirect_fds = {listener.fileno() for listener in service.redirect_listeners}
-        self._redirect_front = self._front
-        if service.redirect is not None:
-            redirect = service.redirect.map(self._with_cache)
-            self._redirect_front = dataclasses.replace(self._make_front(redirect.answer), site=REDIRECT)
         self.verifier: Verifier[Connection] = Verifier()
         self._epoll.register(self.verifier.fileno(), select.EPOLLIN)
         self.hashing: Hashing[Connection] | None = None
@@ -146,7 +126,7 @@ class Worker:
         self.turn = Turn(self._handle, alone_bytes=limits.slice_bytes, shared_bytes=limits.shared_slice_bytes)
         self.client_limits = limits_of_clients(service, tables)
         limited = self.client_limits is not None and self.client_limits.limits_requests
-        self.answer_known = limiting.answer_known if limited else requests.answer_from_memo
+        self.answer_known = limiting.answer_known if limited else known.answer_from_memo
         self._upkeep = self._make_upkeep(slot)
 
     def run(self) -> None:
@@ -219,36 +199,9 @@ class Worker:
         if self.client_limits is not None:
             self.client_limits.connection_ended(conn)
 
-    # What is served.
-
-    def _with_cache(self, site: Site) -> Site:
-        if not isinstance(site.files, Root):
-            raise TypeError("the sites of a service open their files in its roots")
-        return dataclasses.replace(site, files=self.files.beneath(site.files))
-
-    def _make_front(self, answer: Callable[[Request, int], Reply]) -> Front:
-        if self.service.ready_path:
-            answer = with_readiness(self.service.ready_path, self._is_ready, answer, self.sites.default.server)
-        return Front(answer, Memo(self.files, self.service.head_limits, self.service.files.small_bytes, self.residency))
-
-    def _is_ready(self) -> bool:
-        return self.departure.ready
-
     def _make_upkeep(self, slot: Slot | None) -> Upkeep:
-        files, acceptor, log = self.files, self._acceptor, self.service.access_log
-        samples: dict[int, Callable[[], int]] = {
-            FILE_CACHE_HIT: lambda: files.opened - files.looks,
-            FILE_CACHE_MISS: lambda: files.looks,
-            PAUSES_RESOURCES: lambda: acceptor.pauses,
-            PAUSES_LIMIT: lambda: acceptor.times_full,
-        }
-        limits = self.client_limits
-        if limits is not None:
-            samples[REFUSED_CONNECTIONS] = lambda: limits.refused_connections.count
-            samples[REFUSED_REQUESTS] = lambda: limits.refused_requests.count
-        if log is not None:
-            samples[LOG_LINES_LOST] = lambda: log.dropped_lines
-        return Upkeep(self.counts, slot, log, samples)
+        log = self.service.access_log
+        return Upkeep(self.counts, slot, log, sampled(self.files, self._acceptor, self.client_limits, log))
 
     # The parts of a turn.
 
@@ -412,12 +365,3 @@ class Worker:
             logger.warning("%d connections did not end in time and are aborted", len(self._connections))
         for conn in list(self._connections.values()):
             self._guard(conn, closing.abort)
-
-
-def _change_notices() -> ChangeNotices | None:
-    """Return the kernel's notices of changed files, None where it has none to give: then each use is checked."""
-    try:
-        return ChangeNotices()
-    except OSError as error:
-        logger.warning("changes of files are looked for at each request: inotify: %s", error.strerror)
-        return None

@@ -23,11 +23,10 @@ from ktlsserve.worker.answering import EtagPending, answer_request
 from ktlsserve.worker.closing import abort, begin_close
 from ktlsserve.worker.connection import Connection, Timeout
 from ktlsserve.worker.counting import count_ready
-from ktlsserve.worker.memo import FinishedReply
 from ktlsserve.worker.outbox import Outbox
 from ktlsserve.worker.receivers import SocketReceiver
 from ktlsserve.worker.senders import SocketSender
-from ktlsserve.worker.sending import begin_sending, send_finished, send_reply, watch_while_sending
+from ktlsserve.worker.sending import begin_sending, send_reply, watch_while_sending
 from ktlsserve.worker.states import State
 
 if TYPE_CHECKING:
@@ -88,48 +87,6 @@ def receive(worker: Worker, conn: Connection, *, held: bool = False) -> None:
         watch_while_sending(worker, conn)
     else:
         answer_buffered(worker, conn)
-
-
-def answer_from_memo(worker: Worker, conn: Connection, data: bytes) -> bool:
-    """Answer ``data`` if it is one head whose reply is known; the way of nearly every request."""
-    memo = conn.front.memo
-    finished = memo.find(data, worker.now_s)
-    if finished is None:
-        if not data.endswith(HEAD_END) or data.find(HEAD_END) != len(data) - 4:
-            return False
-        finished = memo.find_by_key(data, worker.now_s)
-    if finished is None or worker.draining or (conn.sender is not None and conn.sender.worn_out):
-        return False
-    if finished.second != worker.clock_s:
-        finished.date(worker.clock_s)
-    if worker.service.access_log is not None:
-        conn.head, conn.request_s = data, worker.now_s
-    try:
-        sent = send_finished(worker, conn, finished)
-    except (OSError, HandoverError) as error:
-        logger.debug("%s: left during a reply: %s", conn.peer, error)
-        abort(worker, conn)
-        return True
-    if sent < 0:
-        _conclude_finished(worker, conn, finished)
-    else:
-        conn.reply = finished.rest(sent)
-        conn.outbox = Outbox(conn.reply)
-        begin_sending(worker, conn)
-    return True
-
-
-def _conclude_finished(worker: Worker, conn: Connection, finished: FinishedReply) -> None:
-    """Turn to the next request, or to the end, after a known reply was sent whole."""
-    worker.reply_sent(conn, finished.status, finished.body_bytes)
-    if finished.close:
-        begin_close(worker, conn)
-        return
-    if conn.state is not State.IDLE:
-        conn.move(State.IDLE)
-    worker.deadlines.set(conn, Timeout.IDLE, worker.now_s)
-    if conn.receiver is not None and conn.receiver.buffered:
-        worker.later(conn, receive_held)
 
 
 def _end_violation(worker: Worker, conn: Connection, error: PeerViolation) -> None:

@@ -5,8 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from ktlsserve.files.cache import FileCache
 from ktlsserve.observe.access_log import AccessLog
 from ktlsserve.observe.board import Slot
+from ktlsserve.observe.counters import (
+    FILE_CACHE_HIT,
+    FILE_CACHE_MISS,
+    LOG_LINES_LOST,
+    PAUSES_LIMIT,
+    PAUSES_RESOURCES,
+    REFUSED_CONNECTIONS,
+    REFUSED_REQUESTS,
+)
+from ktlsserve.worker.accepting import Acceptor
+from ktlsserve.worker.limiting import ClientLimits
 
 # The longest that a line of the access log waits for company, and that counts are behind.
 _INTERVAL_S = 1.0
@@ -58,3 +70,21 @@ class Upkeep:
         for cell, begun, read in self._samples:
             self._counts[cell] = begun + read()
         self._slot.show(self._counts)
+
+
+def sampled(
+    files: FileCache, acceptor: Acceptor, limits: ClientLimits | None, log: AccessLog | None
+) -> dict[int, Callable[[], int]]:
+    """Return the cells of what these count by themselves, and how to read each."""
+    samples: dict[int, Callable[[], int]] = {
+        FILE_CACHE_HIT: lambda: files.opened - files.looks,
+        FILE_CACHE_MISS: lambda: files.looks,
+        PAUSES_RESOURCES: lambda: acceptor.pauses,
+        PAUSES_LIMIT: lambda: acceptor.times_full,
+    }
+    if limits is not None:
+        samples[REFUSED_CONNECTIONS] = lambda: limits.refused_connections.count
+        samples[REFUSED_REQUESTS] = lambda: limits.refused_requests.count
+    if log is not None:
+        samples[LOG_LINES_LOST] = lambda: log.dropped_lines
+    return samples

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import socket
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from ktlsserve.http1.reply import Reply
 from ktlsserve.http1.request import Request
 from ktlsserve.networks import parse_network
 from ktlsserve.observe.board import Board
-from ktlsserve.worker import limiting, requests
+from ktlsserve.worker import known, limiting
 from ktlsserve.worker.limiting import ClientLimits, limits_of_clients
 from tests.support.worker_bench import Bench, Reset
 
@@ -55,11 +54,11 @@ def ask(made: Bench, client: socket.socket, head: bytes = HEAD) -> tuple[int, di
 def test_a_worker_without_limits_asks_nothing(folder: Path) -> None:
     with bench(folder) as made:
         assert made.worker.client_limits is None
-        assert made.worker.answer_known is requests.answer_from_memo
+        assert made.worker.answer_known is known.answer_from_memo
         assert limits_of_clients(made.service, None) is None
     # Requests are answered as without limits where only connections have one.
     with bench(folder, connections_per_client=1) as made:
-        assert made.worker.answer_known is requests.answer_from_memo
+        assert made.worker.answer_known is known.answer_from_memo
 
 
 # Connections of a client.
@@ -92,7 +91,7 @@ def test_a_client_that_has_its_connections_is_reset_and_others_are_not(
         for client in (*inside, other):
             assert ask(made, client)[0] == 200
         assert limits_of(made).refused_connections.count == 3
-        (warning,) = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
+        (warning,) = [record.message for record in caplog.records if record.name == limiting.__name__]
         assert warning.startswith("127.0.0.2: connection refused: the client has 2 (limits.connections_per_client)")
         # One that ends makes room, however it ends.
         inside[0].close()

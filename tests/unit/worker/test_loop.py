@@ -407,25 +407,6 @@ def test_requests_that_wait_for_their_turn_are_not_idle(stopped: Bench) -> None:
     assert received.endswith(HELLO)
 
 
-# What the worker learns of the disk.
-
-
-def test_a_kernel_without_notices_is_no_obstacle(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def refuse() -> None:
-        raise OSError(24, "Too many open files")
-
-    monkeypatch.setattr(loop, "ChangeNotices", refuse)
-    with Bench(folder) as bench:
-        assert "changes of files are looked for at each request: inotify: Too many open files" in caplog.text
-        client = bench.connect()
-        for content in (HELLO, b"changed, at once\n"):
-            (folder / "hello.txt").write_bytes(content)
-            bench.send_all(client, GET)
-            assert bench.read(client, until=content)
-
-
 def test_errors_and_hang_ups_are_found_out(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     client = bench.connect()
     bench.send_all(client, GET * 3)

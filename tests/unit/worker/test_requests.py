@@ -115,15 +115,6 @@ def test_known_requests_in_pieces_that_epoll_does_not_see(with_tls: bool, folder
             assert replies(received) == [200, 200, 404, 200]
 
 
-def test_the_way_from_memory_gives_the_same_bytes(bench: Bench) -> None:
-    client = bench.connect()
-    date = re.compile(rb"Date: [^\r]*")
-    first = ask(bench, client)
-    again = ask(bench, client)
-    with_other_fields = ask(bench, client, get("hello.txt", "X-Request-Id: 7"))
-    assert date.sub(b"", first) == date.sub(b"", again) == date.sub(b"", with_other_fields)
-
-
 def test_a_changed_file_is_served_as_it_is(bench: Bench, folder: Path) -> None:
     client = bench.connect()
     ask(bench, client)
