@@ -90,6 +90,9 @@ def refuses(server: Server) -> bool:
         dialer(server)().close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:
+        # In the queue when the listener was closed, which is the last time that it happens.
+        return False
     return False
 
 
