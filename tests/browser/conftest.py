@@ -22,7 +22,7 @@ from tests.vm.errors import GuestError
 LISTED_ENTRIES = 100
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the sites, the server and the browser have their files."""
     folder = tmp_path_factory.mktemp("browser")
@@ -32,7 +32,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(place: Path) -> Iterator[Server]:
     pages = str(place / "pages")
     immutable = {"path": "/assets/**", "cache_control": "immutable", "cors": ["*"]}
@@ -60,7 +60,7 @@ def server(place: Path) -> Iterator[Server]:
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def guest_certificate(place: Path) -> Path:
     """The certificate of the server in a guest, made before either is started: the browser has to know it."""
     file = place / "guest.pem"
@@ -68,7 +68,7 @@ def guest_certificate(place: Path) -> Path:
     return file
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def kernel_server(place: Path, guest_certificate: Path) -> Iterator[GuestServer]:
     """The same pages, encrypted by a kernel that is not this machine's."""
     try:
@@ -81,7 +81,7 @@ def kernel_server(place: Path, guest_certificate: Path) -> Iterator[GuestServer]
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def ports(request: pytest.FixtureRequest, server: Server) -> Callable[[str], int]:
     """Tell the port of a site; that of the site ``kernel`` needs a guest, which is booted for it."""
 
@@ -94,13 +94,13 @@ def ports(request: pytest.FixtureRequest, server: Server) -> Callable[[str], int
     return port
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def url(ports: Callable[[str], int]) -> Callable[[str, str], str]:
     """Make the URL of a path on a site: ``url("pages", "/")``."""
     return lambda site, path: f"https://{site}.example:{ports(site)}{path}"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def started_browser(place: Path, server: Server, guest_certificate: Path) -> Iterator[Browser]:
     folder = place / "chromium"
     folder.mkdir()
@@ -117,7 +117,7 @@ def browser(started_browser: Browser) -> Iterator[Browser]:
     assert complaints == []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def logs(request: pytest.FixtureRequest, place: Path, server: Server) -> Callable[[str], AccessLines]:
     """Find the log in which a site's requests are written."""
 
