@@ -112,6 +112,7 @@ def test_a_stopped_server_does_not_take_its_workers_for_hung(tmp_path: Path, roo
         everybody = [server.pid, *server.worker_pids()]
         for pid in everybody:
             os.kill(pid, signal.SIGSTOP)
+        wait_until(lambda: all(map(processes.is_stopped, everybody)), "all have stopped")
         before = processes.cpu_ns(server.pid)
         # Time passes, as the kernel's clock tells; nobody in the server sees it pass.
         with socket.socket() as nobody:

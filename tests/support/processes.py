@@ -40,6 +40,11 @@ def runs(pid: int) -> bool:
         return False
 
 
+def is_stopped(pid: int) -> bool:
+    """Tell whether SIGSTOP has taken effect: whoever runs on another processor goes on for a moment."""
+    return (_PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()[0] == "T"
+
+
 def descriptors(pid: int) -> dict[int, str]:
     """Return what each descriptor of the process stands for, as its link in /proc says."""
     found = {}
