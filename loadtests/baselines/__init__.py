@@ -2,7 +2,7 @@
 
 from loadtests.baselines.asking import Protocol
 from loadtests.baselines.baseline import Baseline, Running, Site
-from loadtests.baselines.errors import BaselineError, FetchFailed, Missing, NotStarted
+from loadtests.baselines.errors import BaselineError, FetchFailed, Missing, NotStarted, Untrusted
 from loadtests.baselines.registry import BASELINES
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "Protocol",
     "Running",
     "Site",
+    "Untrusted",
 ]

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from loadtests.baselines import BASELINES, Baseline, BaselineError, Site
+from loadtests.baselines import BASELINES, Baseline, BaselineError, Site, debian, nginx_h3
 from loadtests.bench.certificate import make_certificate
 from loadtests.bench.place import HOST
 from loadtests.bench.processors import parse_cpu_list
@@ -22,6 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.listing:
         print("\n".join(_line(baseline) for baseline in BASELINES.values()))
         return 0
+    if options.fetch:
+        return _fetch()
     _check(parser, options)
     # As Ctrl-C does: whoever ends us by SIGTERM must not leave the server behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -41,6 +43,18 @@ def _serve(baseline: Baseline, site: Site, options: argparse.Namespace) -> None:
         print(f"ready {running.name} {running.url} protocol={running.protocol} pid={running.pid}", flush=True)
         status = running.wait()
         print(f"baselines: error: {running.name} ended with status {status}: {running.last_words()}", file=sys.stderr)
+
+
+def _fetch() -> int:
+    """Fetch what can be had without being installed: nginx with HTTP/3."""
+    if nginx_h3.missing():
+        try:
+            debian.fetch()
+        except BaselineError as error:
+            print(f"baselines: error: {error}", file=sys.stderr)
+            return 1
+    print(nginx_h3.version())
+    return 0
 
 
 def _site(options: argparse.Namespace, folder: Path) -> Site:
@@ -82,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ca", type=Path, metavar="FILE", help="what the question whether it is ready trusts [--cert]")
     parser.add_argument("--cpus", type=parse_cpu_list, default=set(), metavar="LIST", help="e.g. 0 or 0-1 [all]")
     parser.add_argument("--list", action="store_true", dest="listing", help="show what there is and what is missing")
+    parser.add_argument("--fetch", action="store_true", help="have nginx with HTTP/3 in the cache, and nothing else")
     return parser
 
 

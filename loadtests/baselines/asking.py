@@ -14,7 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from loadtests.baselines.errors import Missing
+from loadtests.baselines.errors import Missing, Untrusted
 from loadtests.bench.errors import RunFailed
 
 _CONNECT_LIMIT_MS = 2_000
@@ -49,7 +49,8 @@ def ask(
 ) -> Answer:
     """Send a request on a connection of its own, the path as it stands in ``url``; only ``ca`` is trusted.
 
-    Raises RunFailed where no whole answer comes, or one by another protocol; Missing without pycurl.
+    Raises RunFailed where no whole answer comes, or one by another protocol; Untrusted for a certificate that ``ca``
+    doesn't vouch for; Missing without pycurl.
     """
     reason = missing_client()
     if reason:
@@ -72,6 +73,10 @@ def ask(
         version = handle.getinfo(pycurl.INFO_HTTP_VERSION)
         status = handle.getinfo(pycurl.RESPONSE_CODE)
     except pycurl.error as error:
+        if error.args[0] == pycurl.E_PEER_FAILED_VERIFICATION:
+            raise Untrusted(
+                f"{url}: {error.args[-1]}; the certificate must name the address, and {ca} vouch for it"
+            ) from error
         raise RunFailed(f"{method} {url}: {error.args[-1]}") from error
     finally:
         handle.close()

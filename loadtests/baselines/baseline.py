@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from loadtests.baselines.asking import Protocol, ask, missing_client
+from loadtests.baselines.drops import udp_drops
 from loadtests.baselines.errors import Missing, NotStarted
 from loadtests.bench.errors import RunFailed
 from loadtests.bench.launch import Launch
@@ -41,6 +43,7 @@ class Running:
     name: str
     protocol: Protocol
     url: str
+    port: int
     log: Path
     _process: ServerProcess = field(repr=False)
 
@@ -56,6 +59,10 @@ class Running:
             return self._process.pids()
         except RunFailed as error:
             raise NotStarted(str(error)) from error
+
+    def drops(self) -> int:
+        """Count the datagrams that its sockets had no room for so far: with many, figures tell of losses."""
+        return udp_drops(self.pid, self.port)
 
     def wait(self) -> int:
         """Wait until it ends by itself, and return its exit status."""
@@ -108,47 +115,59 @@ class Baseline:
                 site.key.resolve(),
                 address,
             )
-            launch = self.launch(place)
-            launch = Launch(bound_to(cpus, launch.command), launch.environment)
+            process = self._run(place, cpus)
+            running = Running(self.name, self.protocol, place.url(""), port, process.log, process)
             try:
-                process = ServerProcess(self.name, launch, place.folder)
-            except RunFailed as error:
-                raise NotStarted(str(error)) from error
-            running = Running(self.name, self.protocol, place.url(""), process.log, process)
-            try:
-                process.wait_until(lambda: check(running, site, sample))
+                try:
+                    process.wait_until(lambda: check(running, site, sample))
+                except RunFailed as error:
+                    raise NotStarted(str(error)) from error
                 yield running
-            except RunFailed as error:
-                raise NotStarted(str(error)) from error
             finally:
                 process.stop()
 
+    def _run(self, place: Place, cpus: Sequence[int]) -> ServerProcess:
+        launch = self.launch(place)
+        try:
+            return ServerProcess(self.name, Launch(bound_to(cpus, launch.command), launch.environment), place.folder)
+        except RunFailed as error:
+            raise NotStarted(str(error)) from error
+
 
 def check(running: Running, site: Site, path: str) -> None:
-    """Fetch the file at ``path`` (relative to the tree) and compare it; raises RunFailed if anything is wrong."""
+    """Fetch the file at ``path`` (relative to the tree) and compare it.
+
+    Raises RunFailed while there is no answer, NotStarted or Untrusted where there is one that won't become better.
+    """
     answer = ask(f"{running.url}/{quote(path)}", running.protocol, site.ca)
     if answer.status != 200:
-        raise RunFailed(f"GET /{path}: status {answer.status}")
+        raise NotStarted(f"{running.name} answers GET /{path} with status {answer.status}: {running.last_words()}")
     if answer.body != (site.root / path).read_bytes():
-        raise RunFailed(f"{running.name} answers GET /{path} with other bytes than the file's")
+        raise NotStarted(f"{running.name} answers GET /{path} with other bytes than the file's")
 
 
 def sample_file(root: Path) -> str:
     """Return the path of a small file in the tree that every server shows by that name; raises NotStarted without one.
 
-    Hidden names aren't served by all, and Caddy sends who asks for an index.html to its folder.
+    Hidden names aren't served by all, Caddy sends who asks for an index.html to its folder, and an empty file could be
+    anybody's.
     """
     found: list[tuple[int, str]] = []
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             path = Path(folder, name)
-            if not name.startswith(".") and name != "index.html" and path.is_file() and not path.is_symlink():
-                found.append((path.stat().st_size, path.relative_to(root).as_posix()))
+            plain = path.relative_to(root).as_posix()
+            if plain.isascii() and not name.startswith(".") and name != "index.html":
+                status = path.lstat()
+                if stat.S_ISREG(status.st_mode) and status.st_size:
+                    found.append((status.st_size, plain))
         if len(found) >= _FILES_LOOKED_AT:
             break
     if not found:
-        raise NotStarted(f"there is no file in {root} to ask a server for (hidden ones and index.html don't count)")
+        raise NotStarted(
+            f"there is no file in {root} to ask a server for (hidden and empty ones and index.html don't count)"
+        )
     return min(found)[1]
 
 

@@ -6,6 +6,7 @@
     └── BaselineError
         ├── Missing        it isn't installed, or this machine can't run it
         ├── NotStarted     it is, but doesn't answer; its log's last lines say why
+        ├── Untrusted      its certificate isn't one that clients trust for its address
         └── FetchFailed    its packages couldn't be fetched or don't work here
 """
 
@@ -22,6 +23,10 @@ class Missing(BaselineError):
 
 class NotStarted(BaselineError):
     """A baseline that was started and doesn't answer as it should."""
+
+
+class Untrusted(BaselineError):
+    """A certificate that clients don't trust, or that is for another name."""
 
 
 class FetchFailed(BaselineError):

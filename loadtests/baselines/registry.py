@@ -7,6 +7,7 @@ import sys
 from functools import partial
 
 from ktlsserve.kernel.probe import probe_kernel_tls
+from loadtests.baselines import nginx_h3
 from loadtests.baselines.asking import Protocol
 from loadtests.baselines.baseline import Baseline
 from loadtests.baselines.quic.batches import segmentation_refused
@@ -62,6 +63,20 @@ def _quic(implementation: str, *, gso: bool) -> Baseline:
     )
 
 
+def _nginx_h3(*, gso: bool) -> Baseline:
+    return Baseline(
+        "nginx-h3-gso" if gso else "nginx-h3",
+        Protocol.HTTP_3,
+        partial(nginx_h3.launch, gso=gso),
+        partial(_lacks_nginx_h3, gso=gso),
+        nginx_h3.version,
+    )
+
+
+def _lacks_nginx_h3(*, gso: bool) -> str | None:
+    return nginx_h3.missing() or (segmentation_refused() if gso else None)
+
+
 _caddy = _PEERS["caddy"]
 _ALL = (
     _over_tls("ktlsserve", "ktlsserve"),
@@ -79,6 +94,8 @@ _ALL = (
     _quic("aioquic", gso=True),
     _quic("qh3", gso=False),
     _quic("qh3", gso=True),
+    _nginx_h3(gso=False),
+    _nginx_h3(gso=True),
     Baseline("caddy-h3", Protocol.HTTP_3, _caddy_h3, partial(_lacks, _caddy), _caddy.version),
 )
 BASELINES: dict[str, Baseline] = {baseline.name: baseline for baseline in _ALL}

@@ -37,6 +37,8 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._http: Any = None
         self._transfers: dict[int, Transfer] = {}
+        # Streams whose request has begun and not ended.
+        self._unfinished: set[int] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: object) -> None:
@@ -97,10 +99,23 @@ class Connection:
                 self._connection_terminated_handler()
             elif isinstance(event, events.StreamReset | events.StopSendingReceived):
                 self._drop(event.stream_id)
+                self._unfinished.discard(event.stream_id)
             if self._http is not None:
                 for http_event in self._http.handle_event(event):
-                    if isinstance(http_event, self._implementation.http_events.HeadersReceived):
-                        self._answer(http_event.stream_id, http_event.headers)
+                    self._process_http_event(http_event)
+
+    def _process_http_event(self, event: Any) -> None:
+        """Answer a head as soon as it is there. What follows on its stream, body and trailers, is read over."""
+        events = self._implementation.http_events
+        if not isinstance(event, events.HeadersReceived | events.DataReceived):
+            return
+        stream_id = event.stream_id
+        if isinstance(event, events.HeadersReceived) and stream_id not in self._unfinished:
+            self._answer(stream_id, event.headers)
+        if event.stream_ended:
+            self._unfinished.discard(stream_id)
+        else:
+            self._unfinished.add(stream_id)
 
     def _answer(self, stream_id: int, fields: list[tuple[bytes, bytes]]) -> None:
         request = request_of(fields)

@@ -139,8 +139,9 @@ class Endpoint:
         return True
 
     def _without_segmentation(self, batch: Batch, error: OSError) -> bool:
-        print(f"UDP_SEGMENT is refused ({error.strerror}): one datagram for each system call now", file=sys.stderr)
-        self._most = 1
+        if self._most > 1:
+            print(f"UDP_SEGMENT is refused ({error.strerror}): one datagram for each system call now", file=sys.stderr)
+            self._most = 1
         singles = [Batch(batch.address, len(data), [data]) for data in batch.datagrams]
         while singles and self._sent(singles[0]):
             singles.pop(0)
