@@ -10,7 +10,7 @@ from typing import Any
 from ktlsserve.http1.answer import Site, answer
 from loadtests.baselines.quic.endpoint import Endpoint
 from loadtests.baselines.quic.heads import reply_fields, request_of
-from loadtests.baselines.quic.implementation import Implementation
+from loadtests.baselines.quic.implementation import Implementation, is_closing
 from loadtests.baselines.quic.transfers import PIECE_BYTES, Transfer, Truncated
 
 # RFC 9114 section 8.1.
@@ -64,11 +64,11 @@ class Connection:
 
     def close(self) -> None:
         """Tell the client that the server ends."""
+        self._drop_transfers()
         self._quic.close()
         self.transmit()
         if self._timer is not None:
             self._timer.cancel()
-        self._drop_transfers()
 
     def _set_timer(self) -> None:
         at_s = self._quic.get_timer()
@@ -103,11 +103,13 @@ class Connection:
             if self._http is not None:
                 for http_event in self._http.handle_event(event):
                     self._process_http_event(http_event)
+        if is_closing(self._quic):
+            self._drop_transfers()
 
     def _process_http_event(self, event: Any) -> None:
         """Answer a head as soon as it is there. What follows on its stream, body and trailers, is read over."""
         events = self._implementation.http_events
-        if not isinstance(event, events.HeadersReceived | events.DataReceived):
+        if not isinstance(event, events.HeadersReceived | events.DataReceived) or is_closing(self._quic):
             return
         stream_id = event.stream_id
         if isinstance(event, events.HeadersReceived) and stream_id not in self._unfinished:

@@ -119,8 +119,10 @@ class Endpoint:
         self._transmit_touched()
 
     def _transmit_touched(self) -> None:
-        touched, self._touched = self._touched, {}
-        for connection in touched:
+        # Those that touch again, because the socket is full, have their turn later.
+        for _ in range(len(self._touched)):
+            connection = next(iter(self._touched))
+            del self._touched[connection]
             connection.transmit()
 
     def _sent(self, batch: Batch) -> bool:
