@@ -7,8 +7,9 @@ a keep-alive connection on its own while a run lasts.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
-from loadtests.bench.place import HOST, Place
+from loadtests.bench.place import Place
 from loadtests.bench.workloads import Mode
 
 # 0 would mean no keep-alive at all; the setting has 16 bits.
@@ -18,13 +19,26 @@ _NGINX_FILE_CACHE = "open_file_cache max=1000 inactive=60s;"
 
 def nginx(place: Place, *, file_cache: bool = False, access_log: bool = False) -> str:
     """Return nginx.conf for one worker with sendfile and tcp_nopush."""
-    listen = f"listen {HOST}:{place.port}" + (" ssl" if place.encrypted else "")
-    tls = []
+    server = [f"listen {place.authority}{' ssl' if place.encrypted else ''};"]
     if place.encrypted:
         # nginx 1.22 ends at TLS 1.2 unless told otherwise.
-        tls = [f"ssl_certificate {place.pem};", f"ssl_certificate_key {place.pem};", "ssl_protocols TLSv1.2 TLSv1.3;"]
+        server += [*nginx_certificate(place), "ssl_protocols TLSv1.2 TLSv1.3;"]
     if place.mode is Mode.KERNEL:
-        tls.append("ssl_conf_command Options KTLS;")
+        server.append("ssl_conf_command Options KTLS;")
+    settings = ["sendfile on; tcp_nopush on;"]
+    if file_cache:
+        settings.append(_NGINX_FILE_CACHE)
+    settings.append(f"access_log {place.folder}/access.log;" if access_log else "access_log off;")
+    return nginx_file(place, settings, server)
+
+
+def nginx_certificate(place: Place) -> list[str]:
+    """Return the directives that name certificate and key."""
+    return [f"ssl_certificate {place.pem};", f"ssl_certificate_key {place.key_file};"]
+
+
+def nginx_file(place: Place, settings: Sequence[str], server: Sequence[str]) -> str:
+    """Return nginx.conf for one worker and one server, given the settings of ``http`` and those of ``server``."""
     temporary = [
         f"{name}_temp_path {place.folder}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     ]
@@ -35,12 +49,11 @@ def nginx(place: Place, *, file_cache: bool = False, access_log: bool = False) -
             f"daemon off; worker_processes 1; pid {place.folder}/pid;",
             "events { worker_connections 4096; }",
             "http {",
-            "sendfile on; tcp_nopush on; keepalive_requests 100000000;",
+            "keepalive_requests 100000000;",
             "default_type application/octet-stream;",
-            f"access_log {place.folder}/access.log;" if access_log else "access_log off;",
-            *([_NGINX_FILE_CACHE] if file_cache else []),
+            *settings,
             *temporary,
-            f"server {{ {listen}; root {place.tree}; {' '.join(tls)} }}",
+            f"server {{ root {place.tree}; {' '.join(server)} }}",
             "}",
             "",
         ]
@@ -50,7 +63,7 @@ def nginx(place: Place, *, file_cache: bool = False, access_log: bool = False) -
 def lighttpd(place: Place) -> str:
     """Return lighttpd.conf with sendfile; in userspace mode kernel TLS, its default, is switched off."""
     lines = [
-        f'server.bind = "{HOST}"',
+        f'server.bind = "{place.address}"',
         f"server.port = {place.port}",
         f'server.document-root = "{place.tree}"',
         f'server.upload-dirs = ("{place.folder}")',
@@ -66,14 +79,15 @@ def lighttpd(place: Place) -> str:
             'server.modules = ("mod_openssl")',
             'ssl.engine = "enable"',
             f'ssl.pemfile = "{place.pem}"',
+            f'ssl.privkey = "{place.key_file}"',
             f'ssl.openssl.ssl-conf-cmd = ("Options" => "{option}")',
         ]
     return "\n".join([*lines, ""])
 
 
-def caddy(place: Place) -> str:
-    """Return a Caddyfile for HTTP/1.1 with our certificate and without Caddy's own administration and storage."""
-    tls = [f"tls {place.pem} {place.pem}"] if place.encrypted else []
+def caddy(place: Place, *, protocol: str = "h1") -> str:
+    """Return a Caddyfile for one protocol with our certificate, without Caddy's own administration and storage."""
+    tls = [f"tls {place.pem} {place.key_file}"] if place.encrypted else []
     return "\n".join(
         [
             "{",
@@ -82,10 +96,10 @@ def caddy(place: Place) -> str:
             "default_sni localhost",
             f"storage file_system {place.folder}/storage",
             "log {\nlevel ERROR\n}",
-            "servers {\nprotocols h1\n}",
+            f"servers {{\nprotocols {protocol}\n}}",
             "}",
-            f"{'https' if place.encrypted else 'http'}://{HOST}:{place.port} {{",
-            f"bind {HOST}",
+            f"{'https' if place.encrypted else 'http'}://{place.authority} {{",
+            f"bind {place.address}",
             f"root * {place.tree}",
             "file_server",
             *tls,

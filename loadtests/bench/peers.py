@@ -8,14 +8,15 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from loadtests.bench import configurations
 from loadtests.bench.errors import SetupError
-from loadtests.bench.place import HOST, Place
+from loadtests.bench.launch import Launch
+from loadtests.bench.place import Place
 from loadtests.bench.workloads import FOLDER, Mode
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -24,14 +25,6 @@ REFERENCE = "nginx"
 _SYSTEM_PATH = f"{os.environ.get('PATH', os.defpath)}{os.pathsep}/usr/local/sbin{os.pathsep}/usr/sbin{os.pathsep}/sbin"
 _ALL = frozenset(Mode)
 _NO_KERNEL = frozenset({Mode.PLAIN, Mode.USERSPACE})
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """A command that stays in the foreground, and what it finds in its environment beside ours."""
-
-    command: Sequence[str]
-    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +64,10 @@ def python_path() -> dict[str, str]:
 
 def _ktlsserve(place: Place, *, access_log: bool = False, arguments: Sequence[str] = ()) -> Launch:
     mode = {Mode.PLAIN: "off", Mode.USERSPACE: "userspace", Mode.KERNEL: "kernel"}[place.mode]
-    command = [sys.executable, "-m", "ktlsserve", str(place.tree), "--listen", f"{HOST}:{place.port}"]
+    command = [sys.executable, "-m", "ktlsserve", str(place.tree), "--listen", place.authority]
     command += ["--tls", mode, "--workers", "1"]
     if place.encrypted:
-        command += ["--cert", str(place.pem), "--key", str(place.pem)]
+        command += ["--cert", str(place.pem), "--key", str(place.key_file)]
     if access_log:
         command += ["--access-log", str(place.folder / "access.log")]
     return Launch([*command, *arguments], python_path())
@@ -102,41 +95,59 @@ def _lighttpd(place: Place) -> Launch:
 def _caddy(place: Place) -> Launch:
     config = place.folder / "Caddyfile"
     config.write_text(configurations.caddy(place), encoding="utf-8")
+    return caddy_launch(place, config)
+
+
+def caddy_launch(place: Place, config: Path) -> Launch:
+    """Return the command that runs Caddy on one processor, away from the home folder."""
     own = {"HOME": str(place.folder), "XDG_DATA_HOME": str(place.folder), "XDG_CONFIG_HOME": str(place.folder)}
     command = [find("caddy") or "caddy", "run", "--config", str(config), "--adapter", "caddyfile"]
     return Launch(command, {**own, "GOMAXPROCS": "1"})
 
 
 def _granian(place: Place) -> Launch:
-    command = [sys.executable, "-m", "granian", "--interface", "asgi", "--host", HOST, "--port", str(place.port)]
+    command = [
+        sys.executable,
+        "-m",
+        "granian",
+        "--interface",
+        "asgi",
+        "--host",
+        place.address,
+        "--port",
+        str(place.port),
+    ]
     command += ["--workers", "1", "--runtime-threads", "1", "--http", "1", "--no-access-log", "--log-level", "error"]
     command += ["--static-path-route", f"/{FOLDER}", "--static-path-mount", str(place.tree / FOLDER)]
     if place.encrypted:
-        command += ["--ssl-certificate", str(place.pem), "--ssl-keyfile", str(place.pem)]
+        command += ["--ssl-certificate", str(place.pem), "--ssl-keyfile", str(place.key_file)]
     return Launch([*command, "loadtests.bench.granian_app:app"], python_path())
 
 
 def _uvicorn(place: Place) -> Launch:
-    command = [sys.executable, "-m", "uvicorn", "--host", HOST, "--port", str(place.port), "--workers", "1"]
+    command = [sys.executable, "-m", "uvicorn", "--host", place.address, "--port", str(place.port), "--workers", "1"]
     command += ["--no-access-log", "--log-level", "warning"]
     if place.encrypted:
-        command += ["--ssl-certfile", str(place.pem), "--ssl-keyfile", str(place.pem)]
+        command += ["--ssl-certfile", str(place.pem), "--ssl-keyfile", str(place.key_file)]
     environment = {**python_path(), "BENCH_FOLDER": str(place.tree / FOLDER)}
     return Launch([*command, "loadtests.bench.starlette_app:app"], environment)
 
 
 def _aiohttp(place: Place) -> Launch:
-    command = [sys.executable, "-m", "loadtests.bench.aiohttp_app", str(place.tree / FOLDER), str(place.port)]
-    return Launch([*command, *([str(place.pem)] if place.encrypted else [])], python_path())
+    command = [sys.executable, "-m", "loadtests.bench.aiohttp_app", str(place.tree / FOLDER), place.address]
+    pem = [str(place.pem), str(place.key_file)] if place.encrypted else []
+    return Launch([*command, str(place.port), *pem], python_path())
 
 
-def _program_version(program: str, *arguments: str) -> str:
+def program_version(program: str, *arguments: str) -> str:
+    """Return the first line of what a program says of itself."""
     ended = subprocess.run([find(program) or program, *arguments], capture_output=True, text=True, check=False)
     lines = (ended.stdout + ended.stderr).splitlines()
     return lines[0] if lines else "unknown"
 
 
-def _module_versions(*distributions: str) -> str:
+def module_versions(*distributions: str) -> str:
+    """Return names and versions of Python distributions."""
     return " ".join(f"{name} {importlib.metadata.version(name)}" for name in distributions)
 
 
@@ -155,7 +166,7 @@ _NGINX = partial(
     program="nginx",
     module="",
     cure="apt-get install nginx-light",
-    version=partial(_program_version, "nginx", "-v"),
+    version=partial(program_version, "nginx", "-v"),
 )
 _PYTHON = partial(Peer, modes=_NO_KERNEL, program="")
 PEERS = (
@@ -172,7 +183,7 @@ PEERS = (
         "lighttpd",
         "",
         "apt-get install lighttpd lighttpd-mod-openssl",
-        partial(_program_version, "lighttpd", "-v"),
+        partial(program_version, "lighttpd", "-v"),
     ),
     Peer(
         "caddy",
@@ -181,20 +192,20 @@ PEERS = (
         "caddy",
         "",
         "apt-get install caddy",
-        partial(_program_version, "caddy", "version"),
+        partial(program_version, "caddy", "version"),
     ),
     _PYTHON(
-        "granian", _granian, module="granian", cure="pip install granian", version=partial(_module_versions, "granian")
+        "granian", _granian, module="granian", cure="pip install granian", version=partial(module_versions, "granian")
     ),
     _PYTHON(
         "uvicorn",
         _uvicorn,
         module="uvicorn",
         cure="pip install 'uvicorn[standard]' starlette",
-        version=partial(_module_versions, "uvicorn", "starlette"),
+        version=partial(module_versions, "uvicorn", "starlette"),
     ),
     _PYTHON(
-        "aiohttp", _aiohttp, module="aiohttp", cure="pip install aiohttp", version=partial(_module_versions, "aiohttp")
+        "aiohttp", _aiohttp, module="aiohttp", cure="pip install aiohttp", version=partial(module_versions, "aiohttp")
     ),
 )
 

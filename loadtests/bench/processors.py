@@ -22,11 +22,16 @@ class Processors:
 
     def for_server(self, command: Sequence[str]) -> list[str]:
         """Return ``command`` bound to the server's processor."""
-        return ["taskset", "-c", str(self.server), *command]
+        return bound_to([self.server], command)
 
     def for_client(self, command: Sequence[str]) -> list[str]:
         """Return ``command`` bound to the client's processors."""
-        return ["taskset", "-c", ",".join(map(str, self.client)), *command]
+        return bound_to(self.client, command)
+
+
+def bound_to(processors: Sequence[int], command: Sequence[str]) -> list[str]:
+    """Return ``command`` bound to ``processors``; to all that there are where none is named."""
+    return ["taskset", "-c", ",".join(map(str, processors)), *command] if processors else list(command)
 
 
 def choose(usable: AbstractSet[int], siblings: Mapping[int, AbstractSet[int]]) -> Processors:

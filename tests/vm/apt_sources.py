@@ -43,7 +43,7 @@ def debian_uri(targets: Iterable[Target], release: str) -> str:
             return target.uri
     raise PackagesError(
         f"no apt source of this machine has Debian {release} for its origin (apt-get indextargets): "
-        "the kernels with kTLS are fetched from where Debian itself is fetched"
+        "other releases are fetched from where Debian itself is fetched"
     )
 
 

@@ -25,7 +25,7 @@ def machine_release() -> str:
     except OSError:
         system = {}
     if system.get("ID") != "debian" or "VERSION_CODENAME" not in system:
-        raise PackagesError("this machine does not run a Debian release, and the kernels with kTLS are Debian's")
+        raise PackagesError("this machine does not run a Debian release, and what is fetched here is Debian's")
     return system["VERSION_CODENAME"]
 
 
@@ -125,7 +125,7 @@ def _output(program: str, *arguments: str, options: Sequence[str] = (), folder: 
     try:
         done = subprocess.run(command, cwd=folder, env=_ENVIRONMENT, capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        raise PackagesError(f"{program} is not there: the kernels with kTLS are fetched with apt") from None
+        raise PackagesError(f"{program} is not there: Debian's packages are fetched with it") from None
     if done.returncode != 0:
         said = (done.stdout + done.stderr).strip()
         raise PackagesError(f"{program} {' '.join(arguments)} failed with status {done.returncode}:\n{said}")
