@@ -37,7 +37,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=_checked(read_manifest),
         metavar="FILE",
     )
-    add("--ca", "the authority of the server's certificate [the system's]", type=_checked(_readable), metavar="FILE")
+    add(
+        "--ca", "the authority of the server's certificate [those of Mozilla]", type=_checked(_readable), metavar="FILE"
+    )
     add("--connect-to", "connect there, whatever the host's name leads to", type=_address, metavar="HOST:PORT")
     add("--shape", "how the number of users changes [as the scenario says]", choices=SHAPES)
     add("--turns", "how often each user does something; then the run ends", type=_positive, metavar="N")

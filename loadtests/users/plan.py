@@ -8,6 +8,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import certifi
+
 from loadtests.users.contents import manifest_of_scenario
 from loadtests.users.errors import LoadTestError
 from loadtests.users.manifest import read_manifest
@@ -28,7 +30,7 @@ class Plan:
     fingerprint: str
     shape: str
     turns: int
-    ca: Path | None
+    ca: Path
     connect_to: str
     thresholds: Thresholds
 
@@ -55,7 +57,7 @@ def make_plan(options: argparse.Namespace) -> Plan:
         hashlib.sha256(known.encode()).hexdigest(),
         shape,
         turns,
-        Path(options.ca) if options.ca else None,
+        Path(options.ca or certifi.where()),
         options.connect_to or "",
         load_thresholds(Path(options.thresholds)) if options.thresholds else Thresholds(),
     )

@@ -37,13 +37,13 @@ class Digest(Protocol):
 class Target:
     """What all requests of a user have in common.
 
-    ``version`` is how libcurl is told which ``protocol`` to speak. ``ca`` None is what the system trusts.
+    ``version`` is how libcurl is told which ``protocol`` to speak.
     """
 
     base_url: str
     version: int
     protocol: str
-    ca: Path | None
+    ca: Path
     timeout_s: float
     connect_to: str = ""
 
@@ -103,8 +103,7 @@ class Transfer:
         }
         for option, value in options.items():
             self.handle.setopt(option, value)
-        if target.ca is not None:
-            self.handle.setopt(pycurl.CAINFO, str(target.ca))
+        self.handle.setopt(pycurl.CAINFO, str(target.ca))
         if target.connect_to:
             self.handle.setopt(pycurl.CONNECT_TO, [f"::{target.connect_to}"])
 
@@ -113,7 +112,10 @@ class Transfer:
         self._get = get
         self._head = []
         self.handle.setopt(pycurl.URL, self._base_url + quote(get.path))
-        self.handle.setopt(pycurl.HTTPHEADER, list(get.headers))
+        # An empty list would leave those of the request before.
+        self.handle.unsetopt(pycurl.HTTPHEADER)
+        if get.headers:
+            self.handle.setopt(pycurl.HTTPHEADER, list(get.headers))
         # len() does nothing and says that it took all bytes: libcurl counts them.
         self.handle.setopt(pycurl.WRITEFUNCTION, get.digest.update if get.digest else len)
         self.handle.setopt(pycurl.HEADERFUNCTION, self._head.append)
