@@ -33,6 +33,8 @@ pytestmark = pytest.mark.slow
 
 USERS = 4
 TURNS = ("--turns", "10")
+# Longer than Locust's workers wait between two reports, so that there are several.
+UNHURRIED = f"{SCENARIO}think_s = 0.4\n"
 HEADLESS = ("--headless", "--users", str(USERS), "--spawn-rate", "100")
 
 
@@ -55,7 +57,8 @@ def serving(folder: Path, site: Path) -> Iterator[tuple[Target, Path]]:
 class Machines:
     """A master and its workers, as they would be on machines of their own, with options of their own."""
 
-    def __init__(self, stack: ExitStack, folder: Path, target: Target) -> None:
+    def __init__(self, stack: ExitStack, folder: Path, target: Target, scenario: str = SCENARIO) -> None:
+        self._scenario = scenario
         self._stack = stack
         self._folder = folder
         self._target = target
@@ -64,13 +67,15 @@ class Machines:
     def master(self, workers: int, *arguments: str | Path) -> LocustRun:
         place = ("--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", self._port)
         results = ("--results", self._folder / "master" / "results.json")
-        given = options(self._folder / "master", self._target, SCENARIO)
+        given = options(self._folder / "master", self._target, self._scenario)
         expected = ("--expect-workers", str(workers))
         return self._start("master", *place, *expected, *HEADLESS, *given, *results, *arguments)
 
-    def worker(self, name: str, *arguments: str | Path, scenario: str = SCENARIO) -> LocustRun:
+    def worker(self, name: str, *arguments: str | Path, scenario: str = "") -> LocustRun:
         place = ("--worker", "--master-host", "127.0.0.1", "--master-port", self._port)
-        return self._start(name, *place, *options(self._folder / name, self._target, scenario), *arguments)
+        return self._start(
+            name, *place, *options(self._folder / name, self._target, scenario or self._scenario), *arguments
+        )
 
     def _start(self, name: str, *arguments: str | Path) -> LocustRun:
         return self._stack.enter_context(LocustRun(self._folder / name, HTTPS, *arguments))
@@ -88,7 +93,7 @@ def test_two_processes_on_this_machine(tmp_path: Path, site: Path) -> None:
 def test_a_master_and_two_workers(tmp_path: Path, site: Path) -> None:
     """The figures of both, a percentile for all, and a threshold that the master judges."""
     with serving(tmp_path / "server", site) as (target, access_log), ExitStack() as stack:
-        machines = Machines(stack, tmp_path, target)
+        machines = Machines(stack, tmp_path, target, UNHURRIED)
         thresholds = tmp_path / "thresholds.toml"
         thresholds.write_text("least_requests = 100000\n")
         master = machines.master(2, "--thresholds", thresholds, "--turns", "10")

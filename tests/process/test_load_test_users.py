@@ -201,6 +201,33 @@ def test_a_server_that_dies_amid_a_run_is_noticed_and_its_successor_found(
     assert "not good enough: failures: " in found.log
 
 
+def test_a_successor_that_knows_nothing_of_the_connection_is_found(tmp_path: Path, site: Path) -> None:
+    """While the users think, another QUIC server takes the place of theirs, and no ICMP message tells them.
+
+    What they send to it as on the old connection is never answered, and libcurl would go on sending there.
+    """
+    port, web_port = free_port(), free_port()
+    folder = tmp_path / "run"
+    arguments: list[str | Path] = [HTTP3, "--users", "2", "--spawn-rate", "100", "--autostart"]
+    arguments += ["--web-host", "127.0.0.1", "--web-port", str(web_port), "--results", folder / "results.json"]
+    thinking = SLOW.replace("think_s = 0.02", "think_s = 6").replace("timeout_s = 2", "timeout_s = 1")
+    with ExitStack() as stack:
+        with serving(HTTP3, tmp_path / "server", site, port) as server:
+            given = options(folder, server.target, thinking)
+            locust = stack.enter_context(LocustRun(folder, *arguments, *given))
+            web = WebInterface(web_port)
+            web.wait_until_ready()
+            web.wait_for_row("page", lambda requests, failures: requests >= 2 and not failures, "right answers")
+            server.kill()
+        with serving(HTTP3, tmp_path / "server", site, port):
+            _, failures = web.wait_for_row("page", lambda _, failures: failures >= 2, "failures")
+            web.wait_for_row("page", lambda requests, failures: requests - failures >= 4, "right answers again")
+        locust.process.terminate()
+        found = ended(folder, locust)
+    # Each user lost one request, not all that followed.
+    assert found.results["failures"] <= failures + 2, found.log
+
+
 def test_thresholds_decide_the_exit_status(tmp_path: Path, site: Path, https: Target) -> None:
     """Failures that are allowed are no reason to be red; a row that is too slow is, and it says by how much."""
     scenario = EACH.replace("/pages/1.html", "/pages/{1,9}.html") + "[users]\nsha256_share = 0\n"
