@@ -54,9 +54,9 @@ class ServerProcess:
             raise RunFailed(f"{self._name} ended with status {self._process.returncode}: {self.last_words()}")
         return procfs.process_tree(self._process.pid)
 
-    def wait(self) -> int:
-        """Wait until it ends by itself, and return its exit status."""
-        return self._process.wait()
+    def wait(self, limit_s: float | None = None) -> int:
+        """Wait until it ends by itself, and return its exit status; raises TimeoutExpired once the limit has passed."""
+        return self._process.wait(limit_s)
 
     def last_words(self) -> str:
         """Return the end of what it wrote, in one line."""
