@@ -14,7 +14,7 @@ from loadtests.bench import procfs
 from loadtests.bench.errors import RunFailed
 from loadtests.bench.launch import Launch
 
-# An emulated processor on a busy machine needs more than a minute for Python alone; a server that ends is noticed at once.
+# On an emulated processor of a busy machine Python alone needs more than a minute. One that ends is noticed at once.
 _START_LIMIT_S = 180.0
 _STOP_LIMIT_S = 10.0
 _POLL_S = 0.02

@@ -31,6 +31,12 @@ def test_commands_are_bound() -> None:
     assert processors.for_client(["wrk"]) == ["taskset", "-c", "2,3", "wrk"]
 
 
+def test_real_time_goes_before_everything_else() -> None:
+    processors = Processors(0, (2, 3), priority=2)
+    assert processors.for_server(["nginx"]) == ["chrt", "--rr", "2", "taskset", "-c", "0", "nginx"]
+    assert processors.for_client(["wrk"]) == ["chrt", "--rr", "2", "taskset", "-c", "2,3", "wrk"]
+
+
 @pytest.mark.parametrize(("text", "numbers"), [("0\n", {0}), ("0-2,5\n", {0, 1, 2, 5}), ("\n", set())])
 def test_the_kernels_lists(text: str, numbers: set[int]) -> None:
     assert parse_cpu_list(text) == numbers
