@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from loadtests.bench import procfs
@@ -75,14 +75,20 @@ class ServerProcess:
             time.sleep(_POLL_S)
 
     def stop(self) -> None:
-        """End it: by SIGTERM, and what is left of its processes after a while by SIGKILL."""
-        pids = procfs.process_tree(self._process.pid)
-        if self._process.poll() is None:
+        """End it: by SIGTERM, and what is left of its processes then, or after a while, by SIGKILL."""
+        if self._process.poll() is not None:
+            return
+        with ExitStack() as stack:
+            # Descriptors, for the number of one that has ended may be another's soon.
+            descriptors = []
+            for pid in procfs.process_tree(self._process.pid):
+                with suppress(ProcessLookupError):
+                    descriptors.append(os.pidfd_open(pid))
+                    stack.callback(os.close, descriptors[-1])
             self._process.terminate()
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 self._process.wait(_STOP_LIMIT_S)
-            except subprocess.TimeoutExpired:
-                for pid in pids:
-                    with suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
-                self._process.wait()
+            for descriptor in descriptors:
+                with suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            self._process.wait()

@@ -12,13 +12,7 @@ from tests.support.processes import runs
 from tests.support.waiting import wait_until
 
 SLEEPER = "import os, sys, time; print(os.environ['WORD'], flush=True); time.sleep(600)"
-# Ends its child when it is told to end, as servers do.
-PARENT = f"""
-import signal, subprocess, sys
-child = subprocess.Popen([sys.executable, "-c", {SLEEPER!r}])
-signal.signal(signal.SIGTERM, lambda *_: child.terminate())
-sys.exit(child.wait())
-"""
+PARENT = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {SLEEPER!r}])"
 
 
 def _start(folder: Path, code: str) -> ServerProcess:
@@ -36,7 +30,7 @@ def test_it_runs_with_an_environment_and_a_log_until_it_is_stopped(tmp_path: Pat
         process.pids()
 
 
-def test_its_children_count(tmp_path: Path) -> None:
+def test_its_children_count_and_end_with_it(tmp_path: Path) -> None:
     process = _start(tmp_path, PARENT)
     try:
         (child,) = wait_until(lambda: process.pids()[1:], "a child")
