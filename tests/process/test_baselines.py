@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from ktlsserve.kernel.probe import probe_kernel_tls
 from loadtests.baselines import BASELINES, Missing, Protocol, Running, Site
 from loadtests.baselines.asking import Answer, ask
 from loadtests.bench.certificate import make_certificate
@@ -28,8 +30,9 @@ pytestmark = pytest.mark.slow
 
 MEBIBYTE = bytes(range(256)) * 4096
 TEXT = b"a text of few words\n"
-# The kernel of this machine may have no kTLS: that one is tried in tests/kernel.
-HERE = [name for name in BASELINES if name != "ktlsserve-kernel"]
+KERNEL = "ktlsserve-kernel"
+# What the kernel of this machine can't do is no gap in what is installed.
+HERE = [name for name in BASELINES if name != KERNEL or probe_kernel_tls().available]
 PYTHON = ("aioquic", "aioquic-gso", "qh3", "qh3-gso")
 
 
@@ -192,6 +195,13 @@ def test_the_list_names_each_with_its_protocol() -> None:
     ended = subprocess.run(_command("--list"), cwd=CHECKOUT, capture_output=True, text=True, check=True)
     words = [line.split()[:2] for line in ended.stdout.splitlines()]
     assert words == [[name, str(baseline.protocol)] for name, baseline in BASELINES.items()]
+
+
+def test_without_kernel_tls_what_the_kernel_lacks_is_said(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    none = replace(probe_kernel_tls(), available=False, reason="there is none", cure="take another")
+    monkeypatch.setattr("loadtests.baselines.registry.probe_kernel_tls", lambda: none)
+    with pytest.raises(Missing, match=f"{KERNEL}: there is none; take another"):
+        BASELINES[KERNEL].start(site).__enter__()
 
 
 def test_one_that_is_missing_is_not_started(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
