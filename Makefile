@@ -30,15 +30,17 @@ help:
 	@echo '  PYTHON=program        a Python from 3.11 on [$(PYTHON)]'
 	@echo '  VENV=dir              where the virtual environment is made [$(VENV)]'
 	@echo 'Environment:'
-	@echo '  KTLSSERVE_CACHE=dir   where kernels for the tests are kept [~/.cache/ktlsserve]'
+	@echo '  KTLSSERVE_CACHE=dir   where kernels and an nginx for the tests are kept [~/.cache/ktlsserve]'
 	@echo '  KTLSSERVE_REQUIRE_KTLS=1  tests that find no kernel with kTLS fail instead of being skipped'
 
 serve: $(VENV)/.installed
 	@exec $(BIN)/ktlsserve "$(ROOT)" $(SERVE_ARGS)
 
-# Without packages or kernels the tests still run: pytest says which cannot, and fails where kTLS is required.
+# Without packages, kernels or another nginx the tests still run: pytest says which cannot, and fails where kTLS is
+# required.
 test: $(VENV)/.installed-test
 	-@$(BIN)/python -m tests.vm packages && $(BIN)/python -m tests.vm kernels
+	-@$(BIN)/python -m loadtests.baselines --fetch
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: $(VENV)/.installed-test

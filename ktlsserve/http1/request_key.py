@@ -8,6 +8,9 @@ serves the other, without parsing it.
 The check is the same as ``parse_head``'s for what it lets through, and lets through less: whatever it isn't sure of has
 no key, and goes to the parser. That two heads with equal keys are both refused by the parser, or both accepted with
 equal relevant fields, is a property test.
+
+Lines of the access log say a little more of a request than its reply depends on: ``NOTED_FIELDS``. Who keeps such lines
+gets those fields' lines beside the key.
 """
 
 from __future__ import annotations
@@ -43,19 +46,26 @@ RELEVANT_FIELDS = frozenset(
 )
 """Fields that framing or a reply may depend on. ``Request.header`` is asked for no other one: a test watches it."""
 
+NOTED_FIELDS = frozenset({b"referer", b"user-agent"})
+"""Fields that are only written down: the access log finds no others in a head, and a test watches that too."""
+
 # Everything that a field line may hold, so that nothing but the line ends is left over.
 _ALLOWED_OCTETS = bytes((0x09, *range(0x20, 0x7F), *range(0x80, 0x100)))
 _REQUEST_LINE = re.compile(rb"(?:GET|HEAD) /[\x21-\x7e]* HTTP/1\.1")
 _NAME = re.compile(TOKEN)
-# Names seen before, as sent, with whether they matter; bounded, because clients can invent them.
-_known_names: dict[bytes, bool] = {}
+_IRRELEVANT, _RELEVANT, _NOTED = range(3)
+# Names seen before, as sent, with what they are for; bounded, because clients can invent them.
+_known_names: dict[bytes, int] = {}
 _MOST_KNOWN_NAMES = 512
 
 RequestKey = tuple[bytes, ...]
 
 
-def request_key(head: bytes, limits: HeadLimits) -> RequestKey | None:
-    """Return the key of a complete head (request line to blank line), or None where only the parser may judge."""
+def request_key(head: bytes, limits: HeadLimits, noted: list[bytes] | None = None) -> RequestKey | None:
+    """Return the key of a complete head (request line to blank line), or None where only the parser may judge.
+
+    The lines of ``NOTED_FIELDS`` are added to ``noted``, as they came.
+    """
     lines = head.split(b"\r\n")
     if len(lines) - 3 > limits.headers or len(head) > limits.head_bytes:
         return None
@@ -68,23 +78,26 @@ def request_key(head: bytes, limits: HeadLimits) -> RequestKey | None:
     key = [request_line]
     for line in lines[1:-2]:
         name, colon, value = line.partition(b":")
-        relevant = _known_names.get(name)
-        if relevant is None:
-            relevant = _judge_name(name)
-        if relevant is None or not colon:
+        use = _known_names.get(name)
+        if use is None:
+            use = _judge_name(name)
+        if use is None or not colon:
             return None
-        if relevant:
+        if use == _RELEVANT:
             key.append(name.lower())
             key.append(value.strip(b" \t"))
+        elif use == _NOTED and noted is not None:
+            noted.append(line)
     return tuple(key)
 
 
-def _judge_name(name: bytes) -> bool | None:
-    """Tell whether a field of this name matters; None for what is no name (a folded line, a space before the colon)."""
+def _judge_name(name: bytes) -> int | None:
+    """Tell what a field of this name is for; None for what is no name (a folded line, a space before the colon)."""
     if _NAME.fullmatch(name) is None:
         return None
-    relevant = name.lower() in RELEVANT_FIELDS
+    lower = name.lower()
+    use = _RELEVANT if lower in RELEVANT_FIELDS else _NOTED if lower in NOTED_FIELDS else _IRRELEVANT
     if len(_known_names) >= _MOST_KNOWN_NAMES:
         _known_names.clear()
-    _known_names[name] = relevant
-    return relevant
+    _known_names[name] = use
+    return use

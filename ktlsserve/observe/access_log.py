@@ -33,9 +33,8 @@ WARNING_INTERVAL_S = 60.0
 _OPEN_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 # Addresses are personal data: not for everybody.
 _MODE = 0o640
-# Heads whose part of the line is kept; who sends longer ones is not helped by what would crowd out the others.
-_MOST_KNOWN_HEADS = 4096
-_LONGEST_KNOWN_HEAD_BYTES = 2048
+# With the longest that is said of a connection, and the time, a line of this is shorter than PIPE_BUF.
+_LONGEST_KEPT_BYTES = 1536
 
 _logger = logging.getLogger(__name__)
 
@@ -51,8 +50,6 @@ class AccessLog:
         self.destination = destination
         self.dropped_lines = 0
         self._format: LineFormat = JsonFormat() if as_json else CombinedFormat()
-        # By head: the status and the size of the last reply to it, and what lines say of that.
-        self._known_heads: dict[bytes, tuple[int, int, bytes]] = {}
         self._buffer = bytearray()
         self._until_flush_bytes = FLUSH_BYTES
         self._failing = False
@@ -73,24 +70,37 @@ class AccessLog:
         """Return what ``write_client`` returned, with another address in its place."""
         return self._format.rename_client(client, address)
 
+    def reply_text(self, head: bytes, status: int, body_bytes: int) -> bytes | None:
+        """Return what lines say of a request and its whole reply, for ``write_known``; None for what may be too long.
+
+        It depends on the request line and on ``http1.request_key.NOTED_FIELDS``, and on nothing else of the head.
+        """
+        text = self._format.write_reply(RequestFields.of(head), status, body_bytes)
+        return text if len(text) <= _LONGEST_KEPT_BYTES else None
+
+    def write_known(self, client: bytes, reply_text: bytes, when_s: float) -> None:
+        """Add the line of a reply that was sent in the turn in which its request came."""
+        self._add(self._format.line(client, reply_text, when_s, 0.0))
+
     def write(self, client: bytes, head: bytes, status: int, body_bytes: int, when_s: float, duration_s: float) -> None:
         """Add the line of one reply: see ``LineFormat``.
 
         ``head`` is that of the request, or empty where the reply answers what was no request.
         """
-        known = self._known_heads.get(head)
-        if known is None or known[0] != status or known[1] != body_bytes:
-            known = self._keep(head, status, body_bytes)
-        line = self._format.line(client, known[2], when_s, duration_s)
-        line_bytes = len(line)
-        if line_bytes > self._piece_bytes:
+        reply = self._format.write_reply(RequestFields.of(head), status, body_bytes)
+        line = self._format.line(client, reply, when_s, duration_s)
+        if len(line) > self._piece_bytes:
             line = self._short_line(client, head, status, body_bytes, when_s, duration_s)
-        if len(self._buffer) < BACKLOG_BYTES:
-            self._buffer += line
+        self._add(line)
+
+    def _add(self, line: bytes) -> None:
+        buffer = self._buffer
+        if len(buffer) < BACKLOG_BYTES:
+            buffer += line
         else:
             self.dropped_lines += 1
         # Counted down by dropped lines too: a reader that wakes up is noticed after as many lines as ever.
-        self._until_flush_bytes -= line_bytes
+        self._until_flush_bytes -= len(line)
         if self._until_flush_bytes <= 0:
             self.flush()
 
@@ -168,15 +178,6 @@ class AccessLog:
         self._warned_at_s = now_s
         self._warned_lines = self.dropped_lines
         _logger.warning("access log %s: %s; lines lost: %d", self.destination, self._last_failure, lost)
-
-    def _keep(self, head: bytes, status: int, body_bytes: int) -> tuple[int, int, bytes]:
-        """Write out what lines say of a reply, and keep it; all that is kept goes when there is no more room."""
-        known = (status, body_bytes, self._format.write_reply(RequestFields.of(head), status, body_bytes))
-        if len(head) <= _LONGEST_KNOWN_HEAD_BYTES:
-            if len(self._known_heads) >= _MOST_KNOWN_HEADS:
-                self._known_heads.clear()
-            self._known_heads[head] = known
-        return known
 
     def _short_line(
         self, client: bytes, head: bytes, status: int, body_bytes: int, when_s: float, duration_s: float

@@ -44,8 +44,9 @@ def make_fronts(service: Service, files: FileCache, residency: Residency, is_rea
     def front(answer: Callable[[Request, int], Reply]) -> Front:
         if service.ready_path:
             answer = with_readiness(service.ready_path, is_ready, answer, sites.default.server)
-        return Front(answer, Memo(files, service.head_limits, service.files.small_bytes, residency))
+        return Front(answer, Memo(files, service.head_limits, service.files.small_bytes, residency, log_text))
 
+    log_text = service.access_log.reply_text if service.access_log is not None else None
     sites = service.sites.map(with_cache)
     if service.answer is not None:
         ordinary = Front(service.answer, NoMemo(files, service.head_limits, 0, residency))

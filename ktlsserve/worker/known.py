@@ -23,16 +23,17 @@ logger = logging.getLogger(__name__)
 def answer_from_memo(worker: Worker, conn: Connection, data: bytes) -> bool:
     """Answer ``data`` if it is one head whose reply is known; return whether it was."""
     memo = conn.front.memo
-    finished = memo.find(data, worker.now_s)
-    if finished is None:
+    known = memo.find(data, worker.now_s)
+    if known is None:
         if not data.endswith(HEAD_END) or data.find(HEAD_END) != len(data) - 4:
             return False
-        finished = memo.find_by_key(data, worker.now_s)
-    if finished is None or worker.draining or (conn.sender is not None and conn.sender.worn_out):
+        known = memo.find_by_key(data, worker.now_s)
+    if known is None or worker.draining or (conn.sender is not None and conn.sender.worn_out):
         return False
+    finished, log_text = known
     if finished.second != worker.clock_s:
         finished.date(worker.clock_s)
-    if worker.service.access_log is not None:
+    if log_text:
         conn.head, conn.request_s = data, worker.now_s
     try:
         sent = send_finished(worker, conn, finished)
@@ -41,7 +42,7 @@ def answer_from_memo(worker: Worker, conn: Connection, data: bytes) -> bool:
         abort(worker, conn)
         return True
     if sent < 0:
-        _conclude_finished(worker, conn, finished)
+        _conclude_finished(worker, conn, finished, log_text)
     else:
         conn.reply = finished.rest(sent)
         conn.outbox = Outbox(conn.reply)
@@ -49,9 +50,10 @@ def answer_from_memo(worker: Worker, conn: Connection, data: bytes) -> bool:
     return True
 
 
-def _conclude_finished(worker: Worker, conn: Connection, finished: FinishedReply) -> None:
+def _conclude_finished(worker: Worker, conn: Connection, finished: FinishedReply, log_text: bytes) -> None:
     """Turn to the next request, or to the end, after a known reply was sent whole."""
-    worker.reply_sent(conn, finished.status, finished.body_bytes)
+    if log_text:
+        worker.known_reply_sent(conn, log_text)
     if finished.close:
         begin_close(worker, conn)
         return

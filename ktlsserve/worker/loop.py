@@ -180,6 +180,16 @@ class Worker:
         log.write(client, head, status, body_bytes, self.when_s, self.now_s - conn.request_s if head else 0.0)
         conn.head = b""
 
+    def known_reply_sent(self, conn: Connection, log_text: bytes) -> None:
+        """Note a known reply that was taken whole at once; ``log_text`` is what the log says of it."""
+        log, client = self.service.access_log, conn.logged_client
+        if log is None:
+            return
+        if client is None:
+            client = write_client(log, conn, self.service.forwarded_from)
+        log.write_known(client, log_text, self.when_s)
+        conn.head = b""
+
     def count_reply(self, conn: Connection, reply: Reply) -> int:
         """Count a reply that was worked out, and return its cell."""
         cell = self.service.counters.requests[reply.site or conn.front.site, reply.status]

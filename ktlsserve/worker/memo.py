@@ -7,8 +7,9 @@ second. So a reply once made is made again by exchanging 29 bytes, for as long a
 (``FileCache``: the same epoch, before ``horizon_s``).
 
 Two books lead to the same entry: by the raw head, which is one look-up for the client that repeats itself; and by the
-key, for heads that differ in fields that don't matter. Both are bounded, and simply emptied when full: what is asked
-for often is back at once, and no book-keeping is paid for on a hit.
+key, for heads that differ in fields that don't matter. With an access log a third has the lines' text by the reply and
+the fields that only the log looks at, so that it is written out once and not for each head. All are bounded, and simply
+emptied when full: what is asked for often is back at once, and no book-keeping is paid for on a hit.
 
 A small file's bytes are kept with the head, to leave in one call: cheaper than send and sendfile up to the threshold
 that was measured. Larger ones are slices of an open file. An entry owns no reference to it, and is not used once the
@@ -16,6 +17,9 @@ cache has let go of the file.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 from ktlsserve.files.cache import FileCache
 from ktlsserve.files.open_file import OpenFile
@@ -88,37 +92,68 @@ class FinishedReply:
         return Reply(self.status, self.wire[sent_bytes:], body, close=self.close, body_bytes=self.body_bytes)
 
 
+class Known(NamedTuple):
+    """What a head leads to: the reply, and what the access log says of it and the request (b"" without a log)."""
+
+    finished: FinishedReply
+    log_text: bytes
+
+
+LogText = Callable[[bytes, int, int], bytes | None]
+"""``AccessLog.reply_text``."""
+
+
 class Memo:
-    """The finished replies of one worker, of files opened through ``cache``."""
+    """The finished replies of one worker, of files opened through ``cache``.
 
-    __slots__ = ("_by_head", "_by_key", "_cache", "_limits", "_residency", "_small_bytes")
+    ``log_text`` makes what lines of the access log say of a reply, and is None where there is no log.
+    """
 
-    def __init__(self, cache: FileCache, limits: HeadLimits, small_bytes: int, residency: Residency) -> None:
+    __slots__ = ("_by_head", "_by_key", "_by_text", "_cache", "_limits", "_log_text", "_residency", "_small_bytes")
+
+    def __init__(
+        self,
+        cache: FileCache,
+        limits: HeadLimits,
+        small_bytes: int,
+        residency: Residency,
+        log_text: LogText | None = None,
+    ) -> None:
         self._cache = cache
+        self._log_text = log_text
         self._residency = residency
         self._small_bytes = small_bytes
         self._limits = limits
-        self._by_head: dict[bytes, FinishedReply] = {}
-        self._by_key: dict[RequestKey, FinishedReply] = {}
+        self._by_head: dict[bytes, Known] = {}
+        self._by_key: dict[RequestKey, Known] = {}
+        # By the reply and the lines of the fields that only the log looks at.
+        self._by_text: dict[tuple[FinishedReply | bytes, ...], Known] = {}
 
-    def find(self, head: bytes, now_s: float) -> FinishedReply | None:
+    def find(self, head: bytes, now_s: float) -> Known | None:
         """Return the finished reply to exactly these bytes, if it may still be sent."""
-        finished = self._by_head.get(head)
-        if finished is not None and not self._may_be_sent(finished, now_s):
+        known = self._by_head.get(head)
+        if known is not None and not self._may_be_sent(known[0], now_s):
             return None
-        return finished
+        return known
 
-    def find_by_key(self, head: bytes, now_s: float) -> FinishedReply | None:
+    def find_by_key(self, head: bytes, now_s: float) -> Known | None:
         """Return the finished reply to a head that differs from a known one in nothing that matters.
 
         ``head`` is a whole one; it is known from now on.
         """
-        key = request_key(head, self._limits)
-        finished = self._by_key.get(key) if key is not None else None
-        if finished is None or not self._may_be_sent(finished, now_s):
+        noted: list[bytes] | None = None if self._log_text is None else []
+        key = request_key(head, self._limits, noted)
+        if key is None:
             return None
-        self._enter_head(head, finished)
-        return finished
+        known: Known | None = self._by_key.get(key)
+        if known is None or not self._may_be_sent(known[0], now_s):
+            return None
+        if noted is not None:
+            known = self._by_text.get((known[0], *noted)) or self._note(known[0], head, noted)
+            if known is None:
+                return None
+        self._enter_head(head, known)
+        return known
 
     def keep(self, head: bytes, request: Request, reply: Reply, epoch: int, cell: int) -> None:
         """Keep a reply just made from ``head``, if it is of a kind that can be sent again.
@@ -133,7 +168,8 @@ class Memo:
             return
         if reply.errand or len(reply.body) > 1 or request.body.kind is not BodyKind.NONE:
             return
-        key = request_key(head, self._limits)
+        noted: list[bytes] = []
+        key = request_key(head, self._limits, noted)
         if key is None:
             return
         part = reply.body[0] if reply.body else b""
@@ -153,8 +189,21 @@ class Memo:
         finished.valid_until_s = self._cache.horizon_s
         if len(self._by_key) >= _MOST_ENTRIES:
             self._by_key.clear()
-        self._by_key[key] = finished
-        self._enter_head(head, finished)
+            self._by_text.clear()
+        known = self._by_key[key] = Known(finished, b"")
+        entry = known if self._log_text is None else self._note(finished, head, noted)
+        if entry is not None:
+            self._enter_head(head, entry)
+
+    def _note(self, finished: FinishedReply, head: bytes, noted: list[bytes]) -> Known | None:
+        """Return the reply with what the log says of it, and keep that; None where the log must shorten it."""
+        text = self._log_text(head, finished.status, finished.body_bytes) if self._log_text is not None else b""
+        if text is None:
+            return None
+        if len(self._by_text) >= _MOST_ENTRIES:
+            self._by_text.clear()
+        known = self._by_text[finished, *noted] = Known(finished, text)
+        return known
 
     def _may_be_sent(self, finished: FinishedReply, now_s: float) -> bool:
         return (
@@ -163,12 +212,12 @@ class Memo:
             and (finished.file is None or not finished.file.closed)
         )
 
-    def _enter_head(self, head: bytes, finished: FinishedReply) -> None:
+    def _enter_head(self, head: bytes, known: Known) -> None:
         if len(head) > _LONGEST_HEAD_BYTES:
             return
         if len(self._by_head) >= _MOST_ENTRIES:
             self._by_head.clear()
-        self._by_head[head] = finished
+        self._by_head[head] = known
 
 
 class NoMemo(Memo):

@@ -11,6 +11,9 @@ from ktlsserve.http1.reply import FileSlice, Reply, ServedFile
 from ktlsserve.worker.residency import WINDOW_BYTES
 from ktlsserve.worker.senders import Sender
 
+# The longest plaintext of a TLS record (RFC 8446 section 5.1).
+_RECORD_BYTES = 1 << 14
+
 AtHand = Callable[[ServedFile, int, int], bool]
 
 
@@ -46,8 +49,8 @@ class Outbox:
 
         ``at_hand`` tells of a part of a file whether it can be sent without waiting; None: all can.
 
-        MSG_MORE goes with a part only while another follows, and no part is empty: a record left open by it is sent
-        with the next part for certain, or dies with the connection.
+        The sender is told of what follows a part, and no part is empty: a record left open by MSG_MORE is sent with the
+        next part for certain, or dies with the connection.
         """
         parts = self._parts
         left = slice_bytes
@@ -60,6 +63,12 @@ class Outbox:
                 part = parts[0]
                 if isinstance(part, FileSlice):
                     wanted = min(self._seen_bytes, left)
+                    if wanted < part.count and wanted > _RECORD_BYTES:
+                        # So that the next records consist of whole pages, which cost the kernel least. The rest of the
+                        # slice is given up.
+                        past_record_bytes = (part.offset + wanted) % _RECORD_BYTES
+                        wanted -= past_record_bytes
+                        left -= past_record_bytes
                     taken = self._send_file(sender, part, wanted)
                     self.file_bytes += taken
                     if taken < wanted and not sender.holds_ciphertext:
@@ -79,12 +88,19 @@ class Outbox:
         part = self._parts[0]
         if isinstance(part, FileSlice):
             raise TypeError("a file slice isn't bytes")
-        taken = sender.send(part, more=len(self._parts) > 1)
+        taken = sender.send(part, following_bytes=self._following_bytes())
         if taken == len(part):
             self._parts.popleft()
         else:
             self._parts[0] = memoryview(part)[taken:]
         return taken
+
+    def _following_bytes(self) -> int:
+        """Return the size of the part behind the first, 0 without one."""
+        if len(self._parts) == 1:
+            return 0
+        part = self._parts[1]
+        return part.count if isinstance(part, FileSlice) else len(part)
 
     def _send_file(self, sender: Sender, part: FileSlice, most_bytes: int) -> int:
         taken = sender.send_file(part.file.fd, part.offset, most_bytes)

@@ -32,6 +32,9 @@ from ktlsserve.worker.kernel_keys import MOST_RECORDS, KernelKeys, most_records
 
 # Alert: level warning, description close_notify (RFC 8446 section 6.1).
 _CLOSE_NOTIFY = b"\x01\x00"
+# From so many bytes on a file doesn't share a record with its head: behind it, each record of the file would begin in
+# the midst of a page and of an AES block, which costs the kernel more, for each, than one more record does for all.
+_OWN_RECORD_BYTES = 1 << 16
 # What the fallback reads from a file and encrypts at a time: 16 records, so that a slow client holds little memory.
 _ENCRYPT_BYTES = 1 << 18
 # Where the file's bytes lie until they are encrypted: one place for all connections, because it is done at once.
@@ -61,8 +64,8 @@ class Sender(Protocol):
     def worn_out(self) -> bool:
         """Whether the sending key should protect no further reply."""
 
-    def send(self, data: bytes | memoryview, *, more: bool) -> int:
-        """Take a part of ``data``; ``more`` promises that bytes follow for certain."""
+    def send(self, data: bytes | memoryview, *, following_bytes: int) -> int:
+        """Take a part of ``data``; ``following_bytes`` promises that so many follow for certain, and at once."""
 
     def send_file(self, fd: int, offset: int, count: int) -> int:
         """Take up to ``count`` bytes of a file; 0 means that it ends before ``offset``: it was truncated."""
@@ -88,9 +91,9 @@ class SocketSender:
         self._send = sock.send
         self._fd = sock.fileno()
 
-    def send(self, data: bytes | memoryview, *, more: bool) -> int:
+    def send(self, data: bytes | memoryview, *, following_bytes: int) -> int:
         """See ``Sender``."""
-        return self._send(data, socket.MSG_MORE if more else 0)
+        return self._send(data, socket.MSG_MORE if following_bytes else 0)
 
     def send_file(self, fd: int, offset: int, count: int) -> int:
         """See ``Sender``."""
@@ -123,11 +126,11 @@ class KernelSender:
         self._fd = sock.fileno()
         self._keys = keys
 
-    def send(self, data: bytes | memoryview, *, more: bool) -> int:
-        """See ``Sender``; a KeyUpdate that is owed goes first."""
+    def send(self, data: bytes | memoryview, *, following_bytes: int) -> int:
+        """See ``Sender``; a KeyUpdate that is owed goes first, and a long file begins with a record of its own."""
         if self._keys.update_owed:
             self._keys.update_sending_key()
-        sent = self._send(data, socket.MSG_MORE if more else 0)
+        sent = self._send(data, socket.MSG_MORE if 0 < following_bytes < _OWN_RECORD_BYTES else 0)
         self._keys.count_sent(sent)
         return sent
 
@@ -159,7 +162,7 @@ class OpensslSender:
     """OpenSSL encrypts, in userspace: the fallback.
 
     Ciphertext lies where OpenSSL put it until the socket has taken it, and while it won't, nothing more is encrypted.
-    What is sent with ``more`` waits there for what follows: a head and its file leave with one call.
+    What is sent before something else waits there for what follows: a head and its file leave with one call.
     """
 
     __slots__ = ("_blocked", "_connection", "_records_left", "_sock_send", "file_cell", "memory_cell")
@@ -183,14 +186,14 @@ class OpensslSender:
         """See ``Sender``: OpenSSL counts no records, and pyOpenSSL can't ask it for a KeyUpdate."""
         return self._records_left <= 0
 
-    def send(self, data: bytes | memoryview, *, more: bool) -> int:
+    def send(self, data: bytes | memoryview, *, following_bytes: int) -> int:
         """See ``Sender``."""
         self._require_room()
         if len(data) > _ENCRYPT_BYTES:
-            data, more = data[:_ENCRYPT_BYTES], False
+            data, following_bytes = data[:_ENCRYPT_BYTES], 0
         sent = encrypt(self._connection, data)
         self._records_left -= most_records(sent)
-        if not more:
+        if not following_bytes:
             self.flush()
         return sent
 

@@ -81,7 +81,7 @@ def send_finished(worker: Worker, conn: Connection, finished: FinishedReply) -> 
             return 0
     sent = 0
     try:
-        sent = sender.send(wire, more=file is not None)
+        sent = sender.send(wire, following_bytes=finished.count)
         counts[sender.memory_cell] += sent
         if file is not None and sent == len(wire):
             most_bytes = min(finished.count, worker.service.limits.slice_bytes)

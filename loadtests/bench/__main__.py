@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from loadtests.bench import guest, machine, procfs, rounds
@@ -53,7 +54,7 @@ def _bench(options: Options, command: str) -> int:
     plan = _plan_here(cases, chosen, options, absent)
     for reason in absent:
         print(f"bench: not measured: {reason}", file=sys.stderr)
-    processors = choose_here()
+    processors = replace(choose_here(), priority=1 if options.realtime else 0)
     samples: list[Sample] = []
     status = 0
     try:

@@ -13,13 +13,16 @@ from loadtests.bench.processors import Processors
 def describe(processors: Processors) -> dict[str, str]:
     """Return the facts that a reader needs to compare reports."""
     client = ",".join(map(str, processors.client))
+    more = {"caution": processors.caution} if processors.caution else {}
+    if processors.priority:
+        more["priority"] = "real time: servers and clients ran before everything else"
     return {
         "processor": _processor(),
         "kernel": platform.release(),
         "server on CPU": str(processors.server),
         "client on CPU": client,
         "load average": "{:.2f} {:.2f} {:.2f}".format(*os.getloadavg()),
-    } | ({"caution": processors.caution} if processors.caution else {})
+    } | more
 
 
 def no_kernel_tls() -> str:

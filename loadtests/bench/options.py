@@ -20,6 +20,7 @@ class Options:
     duration_s: int
     out: Path
     kernel: str
+    realtime: bool
     listing: bool
 
 
@@ -50,6 +51,11 @@ def parse_options(arguments: Sequence[str] | None = None) -> Options:
         help="host: seconds on this machine; guest: instructions, with kernel TLS on an emulated one; both [host]",
     )
     parser.add_argument(
+        "--realtime",
+        action="store_true",
+        help="run servers and clients before everything else, for a machine that others use too; as root",
+    )
+    parser.add_argument(
         "--list", action="store_true", dest="listing", help="show the cases and peers, and measure nothing"
     )
     parsed = parser.parse_args(arguments)
@@ -62,6 +68,7 @@ def parse_options(arguments: Sequence[str] | None = None) -> Options:
         duration_s=parsed.duration or (1 if parsed.quick else 3),
         out=parsed.out,
         kernel=parsed.kernel,
+        realtime=parsed.realtime,
         listing=parsed.listing,
     )
 

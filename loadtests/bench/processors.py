@@ -14,19 +14,26 @@ _MOST_FOR_CLIENT = 4
 
 @dataclass(frozen=True, slots=True)
 class Processors:
-    """One processor for the server, at least one for the client, and what is wrong with the choice ("" if nothing)."""
+    """One processor for the server, at least one for the client, and what is wrong with the choice ("" if nothing).
+
+    ``priority`` is the real-time priority of what runs there, 0 for none.
+    """
 
     server: int
     client: tuple[int, ...]
     caution: str = ""
+    priority: int = 0
 
     def for_server(self, command: Sequence[str]) -> list[str]:
         """Return ``command`` bound to the server's processor."""
-        return bound_to([self.server], command)
+        return [*self._first(), *bound_to([self.server], command)]
 
     def for_client(self, command: Sequence[str]) -> list[str]:
         """Return ``command`` bound to the client's processors."""
-        return bound_to(self.client, command)
+        return [*self._first(), *bound_to(self.client, command)]
+
+    def _first(self) -> list[str]:
+        return ["chrt", "--rr", str(self.priority)] if self.priority else []
 
 
 def bound_to(processors: Sequence[int], command: Sequence[str]) -> list[str]:

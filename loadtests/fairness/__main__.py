@@ -54,24 +54,6 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class _Priority(Processors):
-    """Processors, and the real-time priority of what runs there; 0 is none."""
-
-    level: int = 0
-
-    def for_server(self, command: Sequence[str]) -> list[str]:
-        """Return ``command`` bound to the server's processor."""
-        return [*self._chrt(), *Processors.for_server(self, command)]
-
-    def for_client(self, command: Sequence[str]) -> list[str]:
-        """Return ``command`` bound to the client's processors."""
-        return [*self._chrt(), *Processors.for_client(self, command)]
-
-    def _chrt(self) -> list[str]:
-        return ["chrt", "--rr", str(self.level)] if self.level else []
-
-
-@dataclass(frozen=True, slots=True)
 class Options:
     """What is measured."""
 
@@ -137,15 +119,14 @@ def _measure(name: str, mode: Mode, options: Options, folder: Path) -> float:
     (peer,) = choose_peers([name], quick=False)
     if options.config is not None and name == "ktlsserve":
         peer = with_arguments(peer, "--config", str(options.config.resolve()))
-    processors = choose_here()
     ratios: dict[str, float] = {}
-    first = _Priority(processors.server, processors.client, level=2 if options.realtime else 0)
+    first = replace(choose_here(), priority=2 if options.realtime else 0)
     with Server(peer, place, first) as server:
         for scenario in options.scenarios:
             pairs: list[tuple[Measured, Measured]] = []
             for _ in range(options.rounds):
                 alone = _run(place, scenario, options, first)
-                with _downloads(place, options.downloads, replace(first, level=first.level // 2)) as received:
+                with _downloads(place, options.downloads, replace(first, priority=first.priority // 2)) as received:
                     beside = _run(place, scenario, options, first)
                     gigabytes = received() / 1e9
                 pairs.append((alone, replace(beside, download_gb_per_s=gigabytes / options.seconds)))

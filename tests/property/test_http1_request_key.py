@@ -10,14 +10,27 @@ from hypothesis import strategies as st
 from ktlsserve.errors import RequestError
 from ktlsserve.http1.head import parse_head
 from ktlsserve.http1.request import HeadLimits
-from ktlsserve.http1.request_key import RELEVANT_FIELDS, RequestKey, request_key
+from ktlsserve.http1.request_key import NOTED_FIELDS, RELEVANT_FIELDS, RequestKey, request_key
+from ktlsserve.observe.access_line import RequestFields
 
 LIMITS = HeadLimits(head_bytes=600, target_bytes=40, headers=12)
 
 names = st.sampled_from(
     [
         *(b"Host", b"host", b"HOST", b"Connection", b"Content-Length", b"Transfer-Encoding", b"Expect", b"Range"),
-        *(b"Accept-Encoding", b"If-None-Match", b"Upgrade", b"X-Request-Id", b"User-Agent", b"Cookie", b"Te", b"a"),
+        *(
+            b"Accept-Encoding",
+            b"If-None-Match",
+            b"Upgrade",
+            b"X-Request-Id",
+            b"User-Agent",
+            b"user-agent",
+            b"Referer",
+            b"REFERER",
+            b"Cookie",
+            b"Te",
+            b"a",
+        ),
     ]
 )
 values = st.sampled_from(
@@ -95,6 +108,19 @@ def test_a_key_holds_all_that_the_parser_goes_by(head: bytes) -> None:
     plain = plainest_head(key)
     assert request_key(plain, LIMITS) == key
     assert verdict(head) == verdict(plain)
+
+
+@given(heads)
+@example(b"GET / HTTP/1.1\r\nHost: a\r\nReferer: 1\r\nUser-Agent:2\r\nreferer: 3\r\n\r\n")
+@example(b"GET / HTTP/1.1\r\nX: referer:\r\nHost: referer: a\r\n\r\n")
+def test_the_log_says_nothing_but_what_is_in_the_key_and_the_noted_lines(head: bytes) -> None:
+    noted: list[bytes] = []
+    key = request_key(head, LIMITS, noted)
+    assume(key is not None)
+    assert key is not None
+    assert key == request_key(head, LIMITS)
+    assert {line.partition(b":")[0].lower() for line in noted} <= NOTED_FIELDS
+    assert RequestFields.of(head) == RequestFields.of(b"\r\n".join((key[0], *noted, b"", b"")))
 
 
 @given(heads, st.lists(st.tuples(st.integers(0, 12), st.sampled_from([b"X-Id", b"via", b"Trace"]), values), max_size=4))

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from ktlsserve.errors import StartupError
-from ktlsserve.observe.access_line import Client, RequestFields
+from ktlsserve.observe.access_line import Client
 from ktlsserve.observe.access_log import BACKLOG_BYTES, FLUSH_BYTES, AccessLog
 
 
@@ -427,31 +427,53 @@ class TestLongLines:
         assert b"xxx..." in shortened
 
 
-class TestKnownHeads:
-    def test_a_head_is_written_out_once(self, log: AccessLog, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        write_line(log, 1)
-        monkeypatch.setattr(RequestFields, "of", pytest.fail)
-        write_line(log, 1)
-        log.flush()
-        assert numbers(path.read_bytes()) == [1, 1]
+class TestKnownReplies:
+    HEAD = b'GET / HTTP/1.1\r\nUser-Agent: a "quoted" one\r\n\r\n'
 
-    def test_another_reply_to_it_is_written_out_anew(self, log: AccessLog, path: Path) -> None:
-        client, head = log.write_client(Client("192.0.2.7")), b"GET / HTTP/1.1\r\n\r\n"
-        for status, body_bytes in ((200, 10), (200, 10), (200, 11), (304, 0), (200, 10)):
-            log.write(client, head, status, body_bytes, 0.0, 0.0)
-        log.flush()
-        said = [line.split(b'"')[2].split() for line in path.read_bytes().splitlines()]
-        assert said == [[b"200", b"10"], [b"200", b"10"], [b"200", b"11"], [b"304", b"0"], [b"200", b"10"]]
+    @pytest.mark.parametrize("as_json", [False, True])
+    def test_their_lines_are_those_of_others(self, path: Path, as_json: bool) -> None:
+        log = AccessLog(str(path), as_json=as_json)
+        client = log.write_client(Client("192.0.2.7"))
+        text = log.reply_text(self.HEAD, 200, 10)
+        assert text is not None
+        log.write_known(client, text, 1000.5)
+        log.write(client, self.HEAD, 200, 10, 1000.5, 0.0)
+        log.close()
+        first, second = path.read_bytes().splitlines()
+        assert first == second
 
-    def test_what_is_known_is_bounded(self, log: AccessLog, path: Path) -> None:
-        write_lines(log, 10_000)
-        log.flush()
-        assert numbers(path.read_bytes()) == list(range(10_000))
-        assert len(log._known_heads) <= 4096
+    @pytest.mark.parametrize("as_json", [False, True])
+    @pytest.mark.parametrize("octet", [b"x", b"\xff", b'"'])
+    def test_the_longest_fits_into_one_piece_of_a_pipe(self, path: Path, as_json: bool, octet: bytes) -> None:
+        log = AccessLog(str(path), as_json=as_json)
+        client = log.write_client(
+            Client("f" * 64, "TLSv1.3", "TLS_CHACHA20_POLY1305_SHA256", "userspace", True, 1234.5, "\xff" * 300)
+        )
+        longest = None
+        for count in range(1, 2000):
+            text = log.reply_text(b"GET / HTTP/1.1\r\nUser-Agent: %b\r\n\r\n" % (octet * count), 200, 10**12)
+            if text is None:
+                break
+            longest = text
+        assert longest is not None
+        assert text is None
+        log.write_known(client, longest, 1000.5)
+        log.close()
+        assert len(path.read_bytes()) <= select.PIPE_BUF
 
-    def test_long_heads_are_not_kept(self, log: AccessLog) -> None:
-        write_line(log, user_agent=b"x" * 3000)
-        assert not log._known_heads
+    def test_they_are_dropped_and_counted_like_others(self, tmp_path: Path) -> None:
+        reader, writer = os.pipe()
+        try:
+            log = AccessLog(f"/proc/self/fd/{writer}")
+            client, text = log.write_client(Client("192.0.2.7")), log.reply_text(self.HEAD, 200, 10)
+            assert text is not None
+            for _ in range(30_000):
+                log.write_known(client, text, 1000.5)
+            assert log.dropped_lines > 0
+            log.close()
+        finally:
+            os.close(reader)
+            os.close(writer)
 
 
 class TestSharing:

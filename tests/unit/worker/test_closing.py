@@ -40,7 +40,7 @@ class ScriptedSender:
     open_cell: int = OPEN_OFF
     asked: list[str] = field(default_factory=list)
 
-    def send(self, data: bytes | memoryview, *, more: bool) -> int:
+    def send(self, data: bytes | memoryview, *, following_bytes: int) -> int:
         raise AssertionError("nothing is sent behind close_notify")
 
     def send_file(self, fd: int, offset: int, count: int) -> int:
@@ -264,7 +264,7 @@ def test_abort_is_a_reset_and_no_end(bench: Bench) -> None:
     client = bench.connect()
     conn = bench.only()
     assert isinstance(conn.sender, SocketSender)
-    conn.sender.send(b"half a reply", more=False)
+    conn.sender.send(b"half a reply", following_bytes=0)
     closing.abort(bench.worker, conn)
     with pytest.raises(Reset):
         bench.read(client)

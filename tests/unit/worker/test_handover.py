@@ -84,8 +84,8 @@ def test_both_directions_go_to_the_kernel_with_what_the_handshake_came_to(suite:
     # And they are the right ones: the client and the model of the kernel understand each other.
     fake.feed(client.send(REQUEST))
     assert halves.receiver.recv(65536) == REQUEST
-    halves.sender.send(b"head, ", more=True)
-    halves.sender.send(b"body", more=False)
+    halves.sender.send(b"head, ", following_bytes=4)
+    halves.sender.send(b"body", following_bytes=0)
     assert client.recv(fake.wire) == b"head, body"
     fake.wire = b""
     halves.sender.send_close_notify()
@@ -99,7 +99,7 @@ def test_sending_alone_goes_to_the_kernel_where_it_may_not_receive(suite: Suite)
     client, halves = give(fake, TX_ONLY, Wishes(suite=suite))
     assert fake.names() == ["ulp", "tx"]
     assert (type(halves.receiver), type(halves.sender), halves.kernel_sends) == (OpensslReceiver, KernelSender, True)
-    halves.sender.send(b"reply", more=False)
+    halves.sender.send(b"reply", following_bytes=0)
     assert client.recv(fake.wire) == b"reply"
 
 
@@ -115,7 +115,7 @@ def test_a_request_that_came_with_the_handshake_is_not_lost() -> None:
     halves = hand_over(fake.sock, handshake, established(handshake), TX_ONLY, prepared=True)
     assert halves.receiver.buffered
     assert halves.receiver.recv(65536) == REQUEST
-    halves.sender.send(b"reply", more=False)
+    halves.sender.send(b"reply", following_bytes=0)
     assert client.recv(fake.wire) == b"reply"
 
 
@@ -133,7 +133,7 @@ def test_a_key_update_that_openssl_reads_is_answered_by_the_kernels_sender(can_r
     with pytest.raises(BlockingIOError):
         halves.receiver.recv(65536)
     fake.calls.clear()
-    halves.sender.send(b"reply", more=False)
+    halves.sender.send(b"reply", following_bytes=0)
     assert fake.names() == (["control", "tx", "send"] if can_rekey else ["send"])
     assert client.recv(fake.wire) == b"reply"
 

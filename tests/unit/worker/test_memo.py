@@ -17,6 +17,7 @@ from ktlsserve.http1.head import parse_head
 from ktlsserve.http1.reply import FileSlice, Reply, error_reply
 from ktlsserve.http1.request import HeadLimits
 from ktlsserve.kernel.inotify import ChangeNotices
+from ktlsserve.observe.access_line import RequestFields
 from ktlsserve.worker import memo as module
 from ktlsserve.worker.memo import FinishedReply, Memo
 from ktlsserve.worker.residency import Residency
@@ -71,10 +72,17 @@ class Bench:
         return wire
 
     def find(self, head: bytes) -> FinishedReply | None:
-        return self.memo.find(head, self.cache.now_s)
+        known = self.memo.find(head, self.cache.now_s)
+        return known and known.finished
 
     def find_by_key(self, head: bytes) -> FinishedReply | None:
-        return self.memo.find_by_key(head, self.cache.now_s)
+        known = self.memo.find_by_key(head, self.cache.now_s)
+        return known and known.finished
+
+    def log_text(self, head: bytes) -> bytes | None:
+        """Find a head by its bytes, else by its key; return what the log says of it."""
+        known = self.memo.find(head, self.cache.now_s) or self.memo.find_by_key(head, self.cache.now_s)
+        return known and known.log_text
 
     def close(self) -> None:
         self.cache.clear()
@@ -325,6 +333,69 @@ def test_the_rest_of_a_reply_is_what_was_not_sent(name: str, bench: Bench) -> No
         assert finished.file.closed
 
 
+# What the access log says.
+
+
+class LogTexts:
+    """Stands for ``AccessLog.reply_text``; refuses what is longer than 200 bytes, and counts."""
+
+    def __init__(self) -> None:
+        self.written = 0
+
+    def __call__(self, head: bytes, status: int, body_bytes: int) -> bytes | None:
+        self.written += 1
+        fields = RequestFields.of(head)
+        text = b"%d %d %b %b" % (status, body_bytes, fields.request_line, fields.user_agent or b"-")
+        return text if len(text) <= 200 else None
+
+
+@pytest.fixture
+def texts(bench: Bench) -> LogTexts:
+    texts = LogTexts()
+    bench.memo = Memo(bench.cache, LIMITS, SMALL_BYTES, bench.residency, texts)
+    return texts
+
+
+def test_without_a_log_nothing_is_written_out(bench: Bench) -> None:
+    bench.answer(get("small.txt"))
+    assert bench.log_text(get("small.txt")) == b""
+    assert bench.log_text(get("small.txt", b"User-Agent: a")) == b""
+
+
+def test_what_the_log_says_is_written_out_once_for_all_heads_that_say_the_same(bench: Bench, texts: LogTexts) -> None:
+    bench.answer(get("small.txt", b"User-Agent: a"))
+    for number in range(10):
+        head = get("small.txt", b"User-Agent: a", b"X-Request-Id: %d" % number)
+        for _ in range(2):
+            assert bench.log_text(head) == b"200 13 GET /small.txt HTTP/1.1 a"
+    assert texts.written == 1
+
+
+def test_heads_that_the_log_tells_apart_have_texts_of_their_own(bench: Bench, texts: LogTexts) -> None:
+    bench.answer(get("small.txt"))
+    for agent in (b"a", b"b", b"a"):
+        assert bench.log_text(get("small.txt", b"User-Agent: " + agent)) == b"200 13 GET /small.txt HTTP/1.1 " + agent
+    bench.answer(get("exact.txt", b"User-Agent: a"))
+    assert bench.log_text(get("exact.txt", b"User-Agent: a")) == b"200 %d GET /exact.txt HTTP/1.1 a" % SMALL_BYTES
+    assert texts.written == 4
+
+
+def test_a_changed_file_has_a_text_of_its_own(bench: Bench, texts: LogTexts) -> None:
+    bench.answer(get("small.txt"))
+    (bench.folder / "small.txt").write_bytes(b"longer than it was\n")
+    bench.cache.now_s += 2 * MAX_AGE_S
+    bench.answer(get("small.txt"))
+    assert bench.log_text(get("small.txt")) == b"200 19 GET /small.txt HTTP/1.1 -"
+
+
+def test_what_the_log_must_shorten_is_not_known(bench: Bench, texts: LogTexts) -> None:
+    long = get("small.txt", b"User-Agent: " + b"x" * 300)
+    bench.answer(long)
+    assert bench.find(long) is None
+    assert bench.find_by_key(long) is None
+    assert bench.find_by_key(get("small.txt")) is not None
+
+
 # Bounds.
 
 
@@ -339,6 +410,17 @@ def test_books_that_are_full_are_begun_anew(bench: Bench, monkeypatch: pytest.Mo
     for number in range(40):
         assert bench.find_by_key(get("small.txt", b"X-Id: %d" % number)) is not None
         assert len(bench.memo._by_head) <= 4
+
+
+def test_so_is_what_the_log_says(bench: Bench, texts: LogTexts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MOST_ENTRIES", 4)
+    bench.answer(get("small.txt"))
+    for number in range(40):
+        assert bench.log_text(get("small.txt", b"User-Agent: %d" % number)) is not None
+        assert len(bench.memo._by_text) <= 4
+        bench.answer(get(f"missing-{number}"))
+        assert len(bench.memo._by_text) <= 4
+        bench.answer(get("small.txt"))
 
 
 def test_a_reply_that_awaits_something_is_not_kept(bench: Bench) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -32,14 +33,14 @@ class ScriptedSender:
     file_cell: int = SENT_FILE_OFF
     open_cell: int = OPEN_OFF
     sent: bytes = b""
-    more: list[bool] = field(default_factory=list)
+    following: list[int] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
 
-    def send(self, data: bytes | memoryview, *, more: bool) -> int:
+    def send(self, data: bytes | memoryview, *, following_bytes: int) -> int:
         assert len(data), "nothing is sent with nothing in it"
         taken = self._taken(len(data))
         self.sent += bytes(data[:taken])
-        self.more.append(more)
+        self.following.append(following_bytes)
         self.sizes.append(len(data))
         return taken
 
@@ -90,22 +91,22 @@ def send_all(outbox: Outbox, sender: ScriptedSender, slice_bytes: int = SLICE_BY
 def test_a_reply_of_its_head_alone_leaves_at_once() -> None:
     sender = ScriptedSender()
     assert Outbox(reply()).send(sender, SLICE_BYTES) is Progress.DONE
-    assert (sender.sent, sender.more) == (HEAD, [False])
+    assert (sender.sent, sender.following) == (HEAD, [0])
 
 
-def test_more_is_promised_while_bytes_follow_and_no_longer() -> None:
+def test_what_follows_is_promised_and_nothing_else() -> None:
     sender = ScriptedSender()
     outbox = Outbox(reply(b"one", b"two", b"three"))
     assert outbox.send(sender, SLICE_BYTES) is Progress.DONE
     assert sender.sent == HEAD + b"onetwothree"
-    assert sender.more == [True, True, True, False]
+    assert sender.following == [3, 3, 5, 0]
 
 
-def test_more_is_promised_before_a_file() -> None:
+def test_a_file_that_follows_is_promised_whole() -> None:
     file = open_file(0, b"content")
     sender = ScriptedSender([file])
     assert Outbox(reply(FileSlice(file, 0, 7))).send(sender, SLICE_BYTES) is Progress.DONE
-    assert (sender.sent, sender.more) == (HEAD + b"content", [True])
+    assert (sender.sent, sender.following) == (HEAD + b"content", [7])
 
 
 def test_a_trailer_behind_a_file_promises_nothing() -> None:
@@ -114,14 +115,14 @@ def test_a_trailer_behind_a_file_promises_nothing() -> None:
     outbox = Outbox(reply(b"--part\r\n", FileSlice(file, 0, 7), b"--end\r\n"))
     assert outbox.send(sender, SLICE_BYTES) is Progress.DONE
     assert sender.sent == HEAD + b"--part\r\ncontent--end\r\n"
-    assert sender.more == [True, True, False]
+    assert sender.following == [8, 7, 0]
 
 
 def test_a_head_taken_in_parts_promises_the_same_each_time() -> None:
-    for body, promised in (((), [False] * 3), ((b"body",), [True] * 3 + [False])):
+    for body, promised in (((), [0] * 3), ((b"body",), [4] * 3 + [0])):
         sender = ScriptedSender(takes=deque([5, 5]))
         assert Outbox(reply(*body)).send(sender, SLICE_BYTES) is Progress.DONE
-        assert sender.more == promised
+        assert sender.following == promised
         assert sender.sent == HEAD + b"".join(body)
 
 
@@ -129,7 +130,7 @@ def test_a_head_that_has_left_already_is_not_sent() -> None:
     file = open_file(0, b"content")
     sender = ScriptedSender([file])
     assert Outbox(reply(FileSlice(file, 0, 7), head=b"")).send(sender, SLICE_BYTES) is Progress.DONE
-    assert (sender.sent, sender.more) == (b"content", [])
+    assert (sender.sent, sender.following) == (b"content", [])
     assert Outbox(reply(head=b"")).send(sender, SLICE_BYTES) is Progress.DONE
 
 
@@ -154,6 +155,29 @@ def test_a_turn_takes_its_slice_of_a_file() -> None:
     # The head counts too: 981 bytes of the file in the first turn.
     assert sender.sizes == [len(HEAD), 1000 - len(HEAD), 1000, 500 + len(HEAD)]
     assert turns == [Progress.SLICE_USED, Progress.SLICE_USED, Progress.DONE]
+
+
+@pytest.mark.parametrize("offset", [0, 1, 5000, 16383, 16384])
+def test_slices_end_where_a_record_of_the_file_does(offset: int) -> None:
+    content = os.urandom(300_000)
+    file = open_file(0, content)
+    sender = ScriptedSender([file])
+    outbox = Outbox(reply(FileSlice(file, offset, 300_000 - offset)))
+    assert send_all(outbox, sender, 65536)[-1] is Progress.DONE
+    assert sender.sent == HEAD + content[offset:]
+    ends = [offset + sum(sender.sizes[1 : count + 1]) for count in range(1, len(sender.sizes))]
+    assert ends[-1] == 300_000
+    assert [end % 16384 for end in ends[:-1]] == [0] * (len(ends) - 1)
+    assert max(sender.sizes) <= 65536
+    # No more turns than slices of the least size need.
+    assert len(ends) <= 300_000 // (65536 - 16384) + 1
+
+
+def test_a_slice_shorter_than_a_record_is_used_whole() -> None:
+    file = open_file(0, bytes(50_000))
+    sender = ScriptedSender([file])
+    send_all(Outbox(reply(FileSlice(file, 0, 50_000), head=b"")), sender, 10_000)
+    assert sender.sizes == [10_000] * 5
 
 
 def test_the_last_byte_of_a_slice_may_be_the_last_of_the_reply() -> None:
@@ -256,7 +280,7 @@ def test_what_is_given_up_is_released_once_and_for_all(turns: int) -> None:
 
 def test_errors_of_the_socket_are_the_callers() -> None:
     class Broken(ScriptedSender):
-        def send(self, data: bytes | memoryview, *, more: bool) -> int:
+        def send(self, data: bytes | memoryview, *, following_bytes: int) -> int:
             raise ConnectionResetError
 
     with pytest.raises(ConnectionResetError):

@@ -122,9 +122,9 @@ def test_a_small_file_is_kept_in_memory_once_it_was_read(bench: Bench, disk: Slo
     for _ in range(2):
         bench.send_all(client, get("hello.txt"))
         bench.read(client, until=HELLO)
-    finished = bench.only().front.memo.find(get("hello.txt"), bench.worker.now_s)
-    assert finished is not None
-    assert finished.file is None
+    known = bench.only().front.memo.find(get("hello.txt"), bench.worker.now_s)
+    assert known is not None
+    assert known.finished.file is None
 
 
 def test_while_a_file_is_read_nothing_spins_and_no_timeout_runs(bench: Bench, disk: SlowDisk) -> None:

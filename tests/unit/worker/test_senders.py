@@ -51,20 +51,30 @@ def fill(send: Callable[[], int]) -> None:
 def test_plain_bytes_go_as_they_are(file: int) -> None:
     with tcp_pair() as (server, client):
         sender = SocketSender(server)
-        assert sender.send(b"head", more=True) == 4
+        assert sender.send(b"head", following_bytes=4) == 4
         assert sender.send_file(file, 10, 100) == 100
-        assert sender.send(memoryview(b"-trailer")[1:], more=False) == 7
+        assert sender.send(memoryview(b"-trailer")[1:], following_bytes=0) == 7
         sender.send_close_notify()
         assert read_exactly(client, 111) == b"head" + CONTENT[10:110] + b"trailer"
         assert (sender.flush(), sender.held_bytes, sender.holds_ciphertext, sender.worn_out) == (0, 0, False, False)
 
 
-@pytest.mark.parametrize(("more", "flags"), [(True, socket.MSG_MORE), (False, 0)])
-def test_more_is_told_to_the_socket(more: bool, flags: int) -> None:
+@pytest.mark.parametrize(
+    ("following_bytes", "plain_flags", "encrypted_flags"),
+    [
+        (0, 0, 0),
+        (1, socket.MSG_MORE, socket.MSG_MORE),
+        (65535, socket.MSG_MORE, socket.MSG_MORE),
+        # A long file has records of whole pages: its head goes in one of its own.
+        (65536, socket.MSG_MORE, 0),
+        (1 << 40, socket.MSG_MORE, 0),
+    ],
+)
+def test_that_bytes_follow_is_told_to_the_socket(following_bytes: int, plain_flags: int, encrypted_flags: int) -> None:
     fake = FakeKtlsSocket()
     plain, encrypted = SocketSender(fake.sock), KernelSender(fake.sock, new_keys(fake))
-    for sender in (plain, encrypted):
-        assert sender.send(b"data", more=more) == 4
+    for sender, flags in ((plain, plain_flags), (encrypted, encrypted_flags)):
+        assert sender.send(b"data", following_bytes=following_bytes) == 4
         assert fake.calls[-1] == Call("send", b"data", flags)
 
 
@@ -97,7 +107,7 @@ def test_close_notify_is_a_control_record() -> None:
 
 
 SENDABLES: dict[str, Sendable] = {
-    "send": lambda sender: sender.send(b"data", more=False),
+    "send": lambda sender: sender.send(b"data", following_bytes=0),
     "send_file": lambda sender: sender.send_file(-1, 0, 10),
     "send_close_notify": lambda sender: sender.send_close_notify(),
 }
@@ -120,7 +130,7 @@ def test_a_key_update_that_is_owed_goes_before_anything_else(name: str) -> None:
     assert not keys.update_owed
     # And goes once.
     fake.calls.clear()
-    sender.send(b"more", more=False)
+    sender.send(b"more", following_bytes=0)
     assert fake.names() == ["send"]
 
 
@@ -144,7 +154,7 @@ def test_what_a_sender_counts_wears_its_key(monkeypatch: pytest.MonkeyPatch, fil
             fake = FakeKtlsSocket(fd=server.fileno())
             keys = new_keys(fake, can_rekey=can_rekey)
             sender = KernelSender(fake.sock, keys)
-            sender.send(b"two records at most", more=True)
+            sender.send(b"two records at most", following_bytes=4)
             assert (sender.worn_out, keys.update_owed) == (False, False)
             sender.send_file(file, 0, 16384 * 2)
             assert (sender.worn_out, keys.update_owed) == (not can_rekey, can_rekey)
@@ -155,7 +165,7 @@ def test_what_has_not_been_acknowledged_has_not_left() -> None:
         sender = KernelSender(server, new_keys(FakeKtlsSocket()))
         assert (sender.flush(), sender.held_bytes) == (0, 0)
         with pytest.raises(BlockingIOError):
-            fill(lambda: sender.send(bytes(100_000), more=False))
+            fill(lambda: sender.send(bytes(100_000), following_bytes=0))
         assert sender.flush() > 0
         client.close()
 
@@ -172,16 +182,16 @@ def test_the_kernels_sender_speaks_with_openssl() -> None:
     keys = KernelKeys(fake.sock, SUITE, result.tx, result.rx, can_rekey=True, max_key_updates=16)
     keys.install_tx()
     sender = KernelSender(fake.sock, keys)
-    sender.send(b"head, ", more=True)
+    sender.send(b"head, ", following_bytes=4)
     assert fake.wire == b""
-    sender.send(b"body, ", more=False)
+    sender.send(b"body, ", following_bytes=0)
     for _ in range(3):
         keys.update_owed = True
-        sender.send(b"next key, ", more=False)
+        sender.send(b"next key, ", following_bytes=0)
     assert client.recv(fake.wire) == b"head, body, " + b"next key, " * 3
     sent, fake.wire = fake.wire, b""
     assert sent
-    sender.send(b"open record", more=True)
+    sender.send(b"open record", following_bytes=4)
     sender.send_close_notify()
     with pytest.raises(SSL.ZeroReturnError):
         client.recv(fake.wire)
@@ -212,9 +222,9 @@ def test_openssl_encrypts_bytes_and_files(pair: tuple[MemoryClient, Handshake], 
     with tcp_pair() as (server, sock):
         sender = OpensslSender(server, handshake.connection)
         assert sender.holds_ciphertext
-        assert sender.send(b"head", more=True) == 4
+        assert sender.send(b"head", following_bytes=4) == 4
         assert sender.send_file(file, 5, 20_000) == 20_000
-        assert sender.send(memoryview(b"-trailer")[1:], more=False) == 7
+        assert sender.send(memoryview(b"-trailer")[1:], following_bytes=0) == 7
         assert sender.flush() == 0
         assert read_plaintext(client, sock, 20_011) == b"head" + CONTENT[5:20_005] + b"trailer"
 
@@ -223,13 +233,13 @@ def test_a_head_leaves_with_the_file_behind_it(pair: tuple[MemoryClient, Handsha
     client, handshake = pair
     with tcp_pair() as (server, sock):
         sender = OpensslSender(server, handshake.connection)
-        assert sender.send(b"head", more=True) == 4
+        assert sender.send(b"head", following_bytes=4) == 4
         assert not select.select([sock], [], [], 0)[0]
         assert sender.held_bytes > 0
         assert sender.send_file(file, 0, 100) == 100
         assert client.recv(sock.recv(65536)) == b"head" + CONTENT[:100]
         # More than is encrypted at a time waits for nothing: what follows it may be far.
-        sender.send(memoryview(CONTENT), more=True)
+        sender.send(memoryview(CONTENT), following_bytes=4)
         assert read_plaintext(client, sock, 10)
 
 
@@ -237,7 +247,7 @@ def test_a_call_encrypts_a_bounded_part(pair: tuple[MemoryClient, Handshake], fi
     _, handshake = pair
     with tcp_pair() as (server, _sock):
         sender = OpensslSender(server, handshake.connection)
-        assert sender.send(CONTENT, more=False) == senders._ENCRYPT_BYTES
+        assert sender.send(CONTENT, following_bytes=0) == senders._ENCRYPT_BYTES
         sender = OpensslSender(server, handshake.connection)
         assert sender.send_file(file, 0, len(CONTENT)) == senders._ENCRYPT_BYTES
         assert sender.send_file(file, len(CONTENT) - 3, 100) == 3
@@ -258,7 +268,7 @@ def test_nothing_more_is_encrypted_until_all_has_left(pair: tuple[MemoryClient, 
         held = sender.flush()
         assert 0 < held == sender.held_bytes
         with pytest.raises(BlockingIOError):
-            sender.send(b"x", more=False)
+            sender.send(b"x", following_bytes=0)
         with pytest.raises(BlockingIOError):
             sender.send_file(file, taken, 10)
         # Not one record more was made by the attempts: what is held can only have become less.
@@ -269,7 +279,7 @@ def test_nothing_more_is_encrypted_until_all_has_left(pair: tuple[MemoryClient, 
             sender.flush()
         assert plaintext == CONTENT[:taken]
         assert sender.held_bytes == 0
-        assert sender.send(b"on", more=False) == 2
+        assert sender.send(b"on", following_bytes=0) == 2
         assert read_plaintext(client, sock, 2) == b"on"
 
 
@@ -314,7 +324,7 @@ def test_the_fallback_wears_too(
     _, handshake = pair
     with tcp_pair() as (server, _sock):
         sender = OpensslSender(server, handshake.connection)
-        sender.send(b"two at most", more=False)
+        sender.send(b"two at most", following_bytes=0)
         assert not sender.worn_out
         sender.send_file(file, 0, 16384)
         assert sender.worn_out
@@ -326,7 +336,7 @@ def test_a_socket_that_broke_is_an_error(pair: tuple[MemoryClient, Handshake]) -
         sender = OpensslSender(server, handshake.connection)
         server.shutdown(socket.SHUT_WR)
         with pytest.raises(BrokenPipeError):
-            sender.send(b"data", more=False)
+            sender.send(b"data", following_bytes=0)
 
 
 def test_discarded_output_is_gone(pair: tuple[MemoryClient, Handshake]) -> None:

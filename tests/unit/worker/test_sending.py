@@ -201,7 +201,7 @@ class Failing:
     open_cell: int = OPEN_OFF
     calls: list[str] = field(default_factory=list)
 
-    def send(self, data: bytes | memoryview, *, more: bool) -> int:
+    def send(self, data: bytes | memoryview, *, following_bytes: int) -> int:
         raise self.error
 
     def send_file(self, fd: int, offset: int, count: int) -> int:

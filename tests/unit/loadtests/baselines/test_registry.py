@@ -62,6 +62,13 @@ def test_only_one_of_ours_has_the_kernel_encrypt() -> None:
     assert (missing is None) is probe_kernel_tls().available
 
 
+@pytest.mark.parametrize(("name", "mode"), [("ktlsserve", "userspace"), ("ktlsserve-kernel", "kernel")])
+def test_who_encrypts_is_demanded_of_ours(tmp_path: Path, name: str, mode: str) -> None:
+    baseline = BASELINES[name]
+    command = list(baseline.launch(Place(tmp_path, Path("/tree"), Path("/pem"), 8443, baseline.mode)).command)
+    assert command[command.index("--tls") + 1] == mode
+
+
 def test_without_segmentation_its_baselines_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("loadtests.baselines.registry.segmentation_refused", lambda: "refused")
     monkeypatch.setattr("loadtests.baselines.nginx_h3.missing", lambda: None)

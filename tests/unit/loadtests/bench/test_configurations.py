@@ -40,3 +40,17 @@ def test_nginx_variants() -> None:
     assert "open_file_cache max=" in configurations.nginx(plain, file_cache=True)
     assert "access_log off;" in configurations.nginx(plain)
     assert "access_log /own/access.log;" in configurations.nginx(plain, access_log=True)
+
+
+@pytest.mark.parametrize("configure", [configurations.nginx, configurations.lighttpd, configurations.caddy])
+def test_key_and_address_may_be_others(configure: object) -> None:
+    assert callable(configure)
+    text = configure(Place(Path("/own"), Path("/tree"), Path("/cert"), 8000, Mode.USERSPACE, Path("/key"), "127.0.0.2"))
+    assert "/key" in text
+    assert "127.0.0.2" in text
+    assert "127.0.0.1" not in text
+
+
+def test_caddy_speaks_the_protocol_that_is_asked_for() -> None:
+    assert "protocols h1\n" in configurations.caddy(place(Mode.USERSPACE))
+    assert "protocols h3\n" in configurations.caddy(place(Mode.USERSPACE), protocol="h3")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.bench.processors import Processors, choose, parse_cpu_list
+from loadtests.bench.processors import Processors, bound_to, choose, parse_cpu_list
 
 
 def test_server_and_client_are_apart() -> None:
@@ -31,6 +31,17 @@ def test_commands_are_bound() -> None:
     assert processors.for_client(["wrk"]) == ["taskset", "-c", "2,3", "wrk"]
 
 
+def test_real_time_goes_before_everything_else() -> None:
+    processors = Processors(0, (2, 3), priority=2)
+    assert processors.for_server(["nginx"]) == ["chrt", "--rr", "2", "taskset", "-c", "0", "nginx"]
+    assert processors.for_client(["wrk"]) == ["chrt", "--rr", "2", "taskset", "-c", "2,3", "wrk"]
+
+
 @pytest.mark.parametrize(("text", "numbers"), [("0\n", {0}), ("0-2,5\n", {0, 1, 2, 5}), ("\n", set())])
 def test_the_kernels_lists(text: str, numbers: set[int]) -> None:
     assert parse_cpu_list(text) == numbers
+
+
+def test_a_command_that_is_bound_to_none_may_run_on_all() -> None:
+    assert bound_to((), ["x"]) == ["x"]
+    assert bound_to((1, 3), ["x"]) == ["taskset", "-c", "1,3", "x"]
