@@ -5,8 +5,8 @@ Theory of operation
 libcurl's multi-socket interface (libcurl-multi(3), "multi_socket") does no waiting of its own. It says which sockets
 are to be watched for what (M_SOCKETFUNCTION) and when it wants to be called at the latest (M_TIMERFUNCTION); whoever
 runs the loop tells it what has happened (``socket_action``) and asks what is finished (``info_read``). Here the loop is
-that of gevent, in which all users of a process are greenlets: no thread, no polling, and no call for a user for whom
-nothing has happened.
+that of gevent, in which all users of a process are greenlets: no polling, no call for a user for whom nothing has
+happened, and no thread but the one in which libcurl looks up a host's name.
 
 A multi handle is a pool of connections, so each user has one: users share nothing, as visitors don't. Over HTTP/3 its
 requests are streams of one connection.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from itertools import count
 from random import Random
@@ -9,7 +10,6 @@ from typing import ClassVar
 
 from locust import User, task
 from locust.env import Environment
-from locust.exception import StopTest
 
 from loadtests.users.browsing import Visitor
 from loadtests.users.plan import Plan
@@ -17,6 +17,8 @@ from loadtests.users.tally import HANDSHAKE
 from loadtests.users.transfer import HTTP_1_1, HTTP_3_ONLY, Outcome, Target
 
 _FOR_EVER_S = 1e9
+
+logger = logging.getLogger("loadtests")
 
 
 class WrongAnswer(Exception):
@@ -41,13 +43,15 @@ class BrowsingUser(User):
         super().__init__(environment)
         self._turns_left = self.plan.turns or -1
         self._pause_s: float | None = None
-        self._visitor: Visitor
+        self._visitor: Visitor | None = None
 
     def on_start(self) -> None:
         """Choose where to connect and where to start in the sequence of chance."""
         host = (self.host or "").rstrip("/")
         if not host.startswith("https://"):
-            raise StopTest(f"the host must be a URL such as https://127.0.0.1:8443, not {host or 'empty'}")
+            # Typed into the web interface; an exception here would show a traceback.
+            logger.error("the host must be a URL such as https://127.0.0.1:8443, not %s", host or "empty")
+            return
         plan = self.plan
         worker = getattr(self.environment.runner, "worker_index", 0)
         self._visitor = Visitor(
@@ -60,21 +64,31 @@ class BrowsingUser(User):
 
     def on_stop(self) -> None:
         """Close the connections."""
-        self._visitor.close()
+        if self._visitor is not None:
+            self._visitor.close()
 
     @task
     def turn(self) -> None:
         """Take a turn, and decide how long to wait after it."""
+        visitor = self._visitor
+        if visitor is None:
+            self._rest()
+            return
         held = False
         try:
-            held = self._visitor.take_turn()
+            held = visitor.take_turn()
         finally:
             # Also after a bug: the run shall end.
-            self._pause_s = self._visitor.think_s() if held else self.plan.scenario.users.pause_after_error_s
+            self._pause_s = visitor.think_s() if held else self.plan.scenario.users.pause_after_error_s
             self._turns_left -= 1
             if self._turns_left == 0:
-                self._pause_s = _FOR_EVER_S
-                type(self).rests()
+                self._rest()
+
+    def _rest(self) -> None:
+        """Do nothing more; with ``Plan.turns`` the run ends when all rest."""
+        self._pause_s = _FOR_EVER_S
+        if self.plan.turns:
+            type(self).rests()
 
     def wait_time(self) -> float:
         """Return how long to wait."""

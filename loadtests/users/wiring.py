@@ -62,6 +62,6 @@ def _require_one_protocol(environment: Environment, options: argparse.Namespace)
 
 
 def _require_host(environment: Environment, options: argparse.Namespace) -> None:
-    """Where nobody will be asked for the host, it must be there."""
-    if options.headless and not options.worker and not environment.host:
+    """Where nobody will be asked for the host, it must be there; users look at what the web interface was told."""
+    if options.headless and not options.worker and not (environment.host or "").startswith("https://"):
         raise LoadTestError("say where the server is: --host https://127.0.0.1:8443")

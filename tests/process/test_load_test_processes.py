@@ -164,8 +164,15 @@ def test_by_the_web_interface(tmp_path: Path, site: Path) -> None:
             rows = {name: row["requests"] for name, row in {**told["by_name"], **told["handshakes"]}.items()}
             rows["Aggregated"] = sum(rows.values())
             wait_until(partial(shows, web, rows), "the same figures in the web interface")
+        # A host that isn't one ends the run: its only user has nothing to do.
+        results.unlink()
+        assert web.ask("/swarm", {"user_count": 1, "spawn_rate": 1, "host": "http://127.0.0.1:1"})["success"]
+        wait_until(results.exists, "the results")
+        assert "the host must be a URL such as https://127.0.0.1:8443, not http://127.0.0.1:1" in locust.log()
+        assert "Traceback" not in locust.log()
         locust.process.send_signal(signal.SIGTERM)
-        assert locust.end() == 0, locust.log()
+        # That run was not good enough.
+        assert locust.end() == 1, locust.log()
     assert sum(found) == answered(access_log).total()
     assert found[1] > found[0] >= 20
 

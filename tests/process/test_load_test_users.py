@@ -261,8 +261,11 @@ def test_what_is_wrong_is_said_before_anything_is_asked(tmp_path: Path, https: T
         both = ended(folder, locust)
     assert both.status == 2
     assert "say over which protocol: HttpsUser or Http3User" in both.log
-    assert wrong.results == both.results == {}
-    assert "Traceback" not in wrong.log + both.log
+    plain = run(tmp_path / "c", HTTPS, Target("http://127.0.0.1:1", https.ca))
+    assert plain.status == 2
+    assert "say where the server is: --host https://" in plain.log
+    assert wrong.results == both.results == plain.results == {}
+    assert "Traceback" not in wrong.log + both.log + plain.log
 
 
 def test_the_shape_ends_the_run(tmp_path: Path, https: Target) -> None:
