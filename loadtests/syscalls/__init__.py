@@ -1,0 +1,1 @@
+"""What system calls, copies and batches cost on this machine: ``python -m loadtests.syscalls``."""
