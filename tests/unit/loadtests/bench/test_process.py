@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from loadtests.bench import process
 from loadtests.bench.errors import RunFailed
 from loadtests.bench.launch import Launch
 from loadtests.bench.process import ServerProcess
@@ -76,3 +77,36 @@ def test_waiting_ends_with_the_server_or_the_limit(tmp_path: Path, monkeypatch: 
 def test_a_program_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(RunFailed, match="it can't be started: /nowhere: No such file"):
         ServerProcess("it", Launch(["/nowhere"]), tmp_path)
+
+
+class FakeTime:
+    """Passes only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.sleeps = 0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        self.sleeps += 1
+        self.now_s += seconds
+
+
+def test_a_slow_server_is_given_time_and_is_not_kept_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def check() -> None:
+        raise RunFailed("not yet")
+
+    running = _start(tmp_path, SLEEPER)
+    try:
+        with monkeypatch.context() as patched:
+            clock = FakeTime()
+            patched.setattr(process, "time", clock)
+            with pytest.raises(RunFailed, match="it doesn't serve: not yet"):
+                running.wait_until(check)
+    finally:
+        running.stop()
+    assert clock.now_s > 120
+    # Every 20 ms it would be thousands.
+    assert clock.sleeps < 200
