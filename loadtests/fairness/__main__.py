@@ -71,21 +71,39 @@ class Options:
 
 def parse_options(arguments: Sequence[str] | None) -> Options:
     """Parse the command line; ends the process where it is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m loadtests.fairness", description=__doc__.partition("\n")[0])
-    parser.add_argument("--peer", nargs="+", default=["ktlsserve"], help="servers (ktlsserve, nginx)")
-    parser.add_argument("--mode", nargs="+", type=Mode, default=[Mode.PLAIN], help="plain, userspace, kernel")
-    parser.add_argument("--scenario", nargs="+", choices=_SCENARIOS, default=list(_SCENARIOS))
-    parser.add_argument("--connections", type=int, default=1000, help="of wrk")
-    parser.add_argument("--downloads", type=int, default=1, help="of 1 GiB, at a time")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=2, help="of each run")
-    parser.add_argument("--config", type=Path, help="of ktlsserve")
-    parser.add_argument("--percentile", type=int, default=99, help="of the latencies")
-    parser.add_argument("--realtime", action="store_true", help="for a machine that others use too; as root")
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtests.fairness",
+        description="Measure the latency of small requests with large downloads beside them and without, in turns.",
+    )
+    parser.add_argument(
+        "--peer", nargs="+", default=["ktlsserve"], metavar="NAME", help="ktlsserve, nginx or both [ktlsserve]"
+    )
+    parser.add_argument(
+        "--mode",
+        nargs="+",
+        choices=[mode.value for mode in Mode],
+        default=["plain"],
+        metavar="MODE",
+        help="who encrypts: plain (nobody), userspace, kernel; or several [plain]",
+    )
+    parser.add_argument(
+        "--scenario",
+        nargs="+",
+        choices=_SCENARIOS,
+        default=list(_SCENARIOS),
+        help="busy: the server at its limit; calm: nearly idle [both]",
+    )
+    parser.add_argument("--connections", type=int, default=1000, metavar="N", help="for small requests [%(default)s]")
+    parser.add_argument("--downloads", type=int, default=1, metavar="N", help="of 1 GiB, at a time [%(default)s]")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="pairs of runs [%(default)s]")
+    parser.add_argument("--seconds", type=int, default=2, metavar="N", help="of each run [%(default)s]")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="of ktlsserve")
+    parser.add_argument("--percentile", type=int, default=99, metavar="N", help="of the latencies [%(default)s]")
+    parser.add_argument("--realtime", action="store_true", help="run before everything else, as root")
     options = parser.parse_args(arguments)
     return Options(
         options.peer,
-        options.mode,
+        [Mode(mode) for mode in options.mode],
         options.scenario,
         options.connections,
         options.downloads,
@@ -98,7 +116,11 @@ def parse_options(arguments: Sequence[str] | None) -> Options:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print; 0 where every ratio is within the limit, 1 where one isn't, 2 where nothing was measured."""
+    """Measure and print.
+
+    Returns 0 where every ratio is within the limit, 1 where one isn't, 2 where nothing was measured, and 130 if
+    interrupted.
+    """
     options = parse_options(arguments)
     try:
         for program in ("wrk", "taskset"):
@@ -110,6 +132,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BenchError as error:
         print(f"fairness: error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     return 0 if worst <= LIMIT else 1
 
 
@@ -219,4 +243,6 @@ def _downloads(place: Place, count: int, processors: Processors) -> Iterator[Cal
 
 
 if __name__ == "__main__":
+    # As Ctrl-C does: whoever ends us by SIGTERM must not leave servers behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import resource
+import signal
 import socket
 import ssl
 import sys
@@ -60,21 +61,34 @@ class Cost:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print; 0 where all is within the limits, 1 where it isn't, 2 where nothing was measured.
+    """Measure and print.
 
+    Returns 0 where all is within the limits, 1 where it isn't, 2 where nothing was measured, 130 if interrupted.
     The limit on memory holds where OpenSSL keeps nothing: in clear and with the kernel's TLS.
     """
-    parser = argparse.ArgumentParser(prog="python -m loadtests.idle", description=__doc__.partition("\n")[0])
-    parser.add_argument("--peer", nargs="+", default=["ktlsserve"], help="servers (ktlsserve, nginx)")
-    parser.add_argument("--mode", nargs="+", type=Mode, default=[Mode.PLAIN, Mode.USERSPACE])
-    parser.add_argument("--connections", type=int, default=10_000)
-    parser.add_argument("--seconds", type=float, default=5.0, help="without traffic")
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtests.idle",
+        description="Measure what idle keep-alive connections take of a worker's memory and time.",
+    )
+    parser.add_argument(
+        "--peer", nargs="+", default=["ktlsserve"], metavar="NAME", help="ktlsserve, nginx or both [ktlsserve]"
+    )
+    parser.add_argument(
+        "--mode",
+        nargs="+",
+        choices=[mode.value for mode in Mode],
+        default=["plain", "userspace"],
+        metavar="MODE",
+        help="who encrypts: plain (nobody), userspace, kernel; or several [plain userspace]",
+    )
+    parser.add_argument("--connections", type=int, default=10_000, metavar="N", help="[%(default)s]")
+    parser.add_argument("--seconds", type=float, default=5.0, metavar="N", help="without traffic [%(default)g]")
     options = parser.parse_args(arguments)
     within = True
     try:
         _require_descriptors(options.connections)
         procfs.require_schedstat()
-        for mode in options.mode:
+        for mode in map(Mode, options.mode):
             for name in options.peer:
                 cost = _measure(name, mode, options.connections, options.seconds)
                 print(
@@ -85,6 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BenchError as error:
         print(f"idle: error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     return 0 if within else 1
 
 
@@ -169,4 +185,6 @@ def _require_descriptors(connections: int) -> None:
 
 
 if __name__ == "__main__":
+    # As Ctrl-C does: whoever ends us by SIGTERM must not leave the server behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

@@ -39,7 +39,10 @@ class Options:
 
 def parse_options(arguments: Sequence[str] | None) -> Options:
     """Parse the command line; ends the process where it is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m loadtests.syscalls", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtests.syscalls",
+        description="Measure what a system call costs beside a packet, and what batches save.",
+    )
     parser.add_argument("--quick", action="store_true", help="one size of datagram, few batches and slices, short runs")
     parser.add_argument("--rounds", type=_positive, metavar="N", help="runs of each case [15, quick: 5]")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write results.json, table.md and plot.svg there")
@@ -49,7 +52,10 @@ def parse_options(arguments: Sequence[str] | None) -> Options:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and report; 0 where every case has a figure, 1 where one has none, 2 where nothing was measured."""
+    """Measure and report.
+
+    Returns 0 where every case has a figure, 1 where one has none, 2 where nothing was measured, 130 if interrupted.
+    """
     options = parse_options(arguments)
     command = shlex.join(["python", "-m", "loadtests.syscalls", *(sys.argv[1:] if arguments is None else arguments)])
     try:
@@ -59,6 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BenchError as error:
         print(f"syscalls: error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     print(render(results), end="")
     if options.out:
         for path in save(results, options.out):

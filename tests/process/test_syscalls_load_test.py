@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from tests.support.processes import children, runs
 from tests.support.server import CHECKOUT
 
 CASES = {
@@ -59,3 +61,23 @@ def test_a_quick_run_has_a_figure_for_each_case(tmp_path: Path) -> None:
         "[3/4] round 2 of 3",
         "[4/4] round 3 of 3",
     ]
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_leaves_nothing_behind() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "loadtests.syscalls", "--quick", "--rounds", "10000"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=CHECKOUT,
+    )
+    assert process.stderr is not None
+    assert process.stderr.readline() == "[1/10001] calibrating\n"
+    # The one that receives files.
+    (receiver,) = children(process.pid)
+    process.send_signal(signal.SIGTERM)
+    printed, errors = process.communicate()
+    assert (process.returncode, printed) == (130, "")
+    assert "Traceback" not in errors
+    assert not runs(receiver)
