@@ -7,15 +7,13 @@ has its name. Where packages come from is asked of apt and stands nowhere: neith
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-import pytest
-
-from tests.support.programs import find_program, nothing_may_be_missing
+from tests.support.privileges import do_without, require_root
+from tests.support.programs import find_program
 from tests.vm import apt_sources, private_apt
 from tests.vm.cache import cache_lock, cache_root
 from tests.vm.errors import PackagesError
@@ -42,7 +40,7 @@ def debian_archive(suite: str, packages: Iterable[str]) -> Path:
                 if not archive.exists():
                     private_apt.attempt(lambda: _make(program, suite, names, archive))
         except PackagesError as error:
-            _without(f"no Debian {suite}: {error}")
+            do_without(f"no Debian {suite}: {error}")
     return archive
 
 
@@ -53,12 +51,6 @@ def debian_root(suite: str, packages: Iterable[str], folder: Path) -> Path:
     folder.mkdir()
     subprocess.run(["tar", "-C", str(folder), "--numeric-owner", "-xpf", str(archive)], check=True)
     return folder
-
-
-def require_root(what: str) -> None:
-    """Skip or fail a test of which ``what`` needs root."""
-    if os.geteuid() != 0:
-        _without(f"who {what} must be root")
 
 
 def _make(program: str, suite: str, packages: list[str], archive: Path) -> None:
@@ -84,9 +76,3 @@ def _make(program: str, suite: str, packages: list[str], archive: Path) -> None:
         if done.returncode != 0:
             raise PackagesError(f"mmdebstrap {suite} failed with status {done.returncode}:\n{done.stderr.strip()}")
         partial.rename(archive)
-
-
-def _without(reason: str) -> None:
-    if nothing_may_be_missing():
-        pytest.fail(f"{reason}; CI=true and KTLSSERVE_REQUIRE_KTLS=1 ask for it", pytrace=False)
-    pytest.skip(reason)
