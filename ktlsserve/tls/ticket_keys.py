@@ -66,7 +66,7 @@ def _read(file: Path) -> bytes:
         raise TicketKeyError(f"{file}: can't be read: {error.strerror}") from error
     if stat.S_IMODE(mode) & 0o007:
         raise TicketKeyError(
-            f"{file}: everybody on this machine may read or write it, and whoever knows it can decrypt what was "
-            f"recorded of sessions that were resumed; chmod o= {file}"
+            f"{file}: everybody on this machine may read or write it, and whoever knows it can decrypt recorded "
+            f"TLS 1.2 connections, and pass for the server with clients that resume; chmod o= {file}"
         )
     return data
