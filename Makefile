@@ -30,7 +30,7 @@ help:
 	@echo '  PYTHON=program        a Python from 3.11 on [$(PYTHON)]'
 	@echo '  VENV=dir              where the virtual environment is made [$(VENV)]'
 	@echo 'Environment:'
-	@echo '  KTLSSERVE_CACHE=dir   where kernels and an nginx for the tests are kept [~/.cache/ktlsserve]'
+	@echo '  KTLSSERVE_CACHE=dir   where kernels and systems for the tests are kept [~/.cache/ktlsserve]'
 	@echo '  KTLSSERVE_REQUIRE_KTLS=1  tests that find no kernel with kTLS fail instead of being skipped'
 
 serve: $(VENV)/.installed

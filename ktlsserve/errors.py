@@ -8,6 +8,8 @@
     ├── StartupError               everything is well-formed, but the server can't start  exit 3
     │   ├── ListenError            an address can't be bound
     │   ├── CertificateError       a certificate or key can't be read or doesn't fit
+    │   ├── TicketKeyError         a key of session tickets can't be read or is none
+    │   ├── OpensslFunctionMissing a function of OpenSSL's that isn't bound can't be found
     │   ├── RootError              the folder to serve can't be opened
     │   └── KernelTlsMissing       ``--tls kernel`` on a machine whose kernel can't
     ├── ProxyHeaderError           a load balancer's connection doesn't begin with a PROXY header
@@ -77,6 +79,14 @@ class ListenError(StartupError):
 
 class CertificateError(StartupError):
     """A certificate or its key can't be read, parsed or used together."""
+
+
+class TicketKeyError(StartupError):
+    """A key of session tickets can't be read, is no key, or is everybody's."""
+
+
+class OpensslFunctionMissing(StartupError):
+    """A function of OpenSSL's that cryptography doesn't bind can't be found in this build of it."""
 
 
 class RootError(StartupError):

@@ -17,11 +17,12 @@ from ktlsserve.accounts import look_up
 from ktlsserve.config import Config, Server, Tls
 from ktlsserve.config.checks import Problem
 from ktlsserve.config.file import load_config, with_lines
-from ktlsserve.errors import CertificateError, ConfigError, StartupError
+from ktlsserve.errors import CertificateError, ConfigError, StartupError, TicketKeyError
 from ktlsserve.passwords import load_users
 from ktlsserve.tls.certificate_files import pair, read_authorities, read_certificates, read_crls, read_private_key
 from ktlsserve.tls.certificates import CertificateChain, CertificateIndex
 from ktlsserve.tls.client_certificates import ClientPolicy
+from ktlsserve.tls.ticket_keys import read_ticket_keys
 
 T = TypeVar("T")
 
@@ -53,6 +54,7 @@ def check_named(config: Config, now: datetime) -> tuple[list[Problem], list[str]
         if chains:
             unused = CertificateIndex(chains).unused(chains)
             warnings += [f"{chain.source}: is never used: those before it serve all its names" for chain in unused]
+        problems += _ticket_key_problems(config.tls)
         warnings += _exposed_keys(config)
         warnings += _client_warnings(config.tls, problems, now)
     for key_path, file in (("log.access_log", config.log.access_log), ("server.pid_file", config.server.pid_file)):
@@ -124,6 +126,16 @@ def _check_certificates(tls: Tls, problems: list[Problem]) -> list[CertificateCh
     return chains
 
 
+def _ticket_key_problems(tls: Tls) -> list[Problem]:
+    """Return what is wrong with the keys of session tickets: with each, else with all together."""
+    problems: list[Problem] = []
+    for position, file in enumerate(tls.ticket_keys):
+        _caught(partial(read_ticket_keys, [file]), f"tls.ticket_keys[{position}]", problems)
+    if not problems:
+        _caught(partial(read_ticket_keys, tls.ticket_keys), "tls.ticket_keys", problems)
+    return problems
+
+
 def _client_warnings(tls: Tls, problems: list[Problem], now: datetime) -> list[str]:
     """Return doubts about whose certificates clients must show; append what can't be read to ``problems``."""
     if tls.client_auth == "off" or tls.client_ca == "off":
@@ -138,7 +150,7 @@ def _client_warnings(tls: Tls, problems: list[Problem], now: datetime) -> list[s
 def _caught(read: Callable[[], T], key_path: str, problems: list[Problem]) -> T | None:
     try:
         return read()
-    except CertificateError as error:
+    except (CertificateError, TicketKeyError) as error:
         problems.append((key_path, str(error)))
         return None
 
@@ -146,11 +158,12 @@ def _caught(read: Callable[[], T], key_path: str, problems: list[Problem]) -> T 
 def _exposed_keys(config: Config) -> list[str]:
     """Return a warning for each key that lies where everybody could download it."""
     roots = [root.resolve() for root in config.roots() if root != Path()]
+    keys = [(f"certificates[{position}].key", files.key) for position, files in enumerate(config.tls.certificates)]
+    keys += [(f"ticket_keys[{position}]", file) for position, file in enumerate(config.tls.ticket_keys)]
     return [
-        f"tls.certificates[{position}].key lies beneath a folder that is served, from where it can be downloaded: "
-        f"{files.key}"
-        for position, files in enumerate(config.tls.certificates)
-        if any(files.key.resolve().is_relative_to(root) for root in roots)
+        f"tls.{key_path} lies beneath a folder that is served, from where it can be downloaded: {file}"
+        for key_path, file in keys
+        if any(file.resolve().is_relative_to(root) for root in roots)
     ]
 
 

@@ -93,6 +93,15 @@ class Tls:
             "RFC 8446 allows seven days.",
         ),
     )
+    ticket_keys: tuple[Path, ...] = field(
+        default=(),
+        metadata=setting(
+            ListOf(FilePath(), least=0),
+            "Files with keys of session tickets, the same on each machine that serves a name, so that they resume each "
+            "other's sessions: 80 random bytes each (or 48), as nginx has them, and nobody else's to read. The first "
+            "seals new tickets, all open old ones. Without any, keys are made at each start and reload.",
+        ),
+    )
     max_handshake_bytes: int = field(
         default=64 * KIB,
         metadata=setting(
@@ -121,8 +130,8 @@ class Tls:
         default=True,
         metadata=setting(
             Flag(),
-            "Whether certificates are read again when their files change, within a few seconds and once each fits its "
-            "key: what an ACME client renews is served without being asked for.",
+            "Whether certificates and ticket keys are read again when their files change, within a few seconds and "
+            "once each certificate fits its key: what an ACME client renews is served without being asked for.",
         ),
     )
     client_auth: ClientAuth = field(
@@ -168,14 +177,16 @@ class Tls:
 
     def problems(self) -> list[Problem]:
         """Return what doesn't fit together: who asks for certificates says whose, and only who encrypts can ask."""
+        problems = []
+        if self.ticket_keys and self.mode == "off":
+            problems.append(("ticket_keys", "are set, but plain HTTP (tls.mode = off) has no sessions"))
         if self.client_auth != "off":
-            problems = []
             if self.client_ca == "off":
                 problems.append(("client_ca", "is missing: client_auth asks for certificates, and here stands of whom"))
             if self.mode == "off":
                 problems.append(("client_auth", "asks for certificates, which plain HTTP (tls.mode = off) hasn't"))
             return problems
-        return [
+        return problems + [
             (key, "is set, but clients aren't asked for certificates: set client_auth to optional or required")
             for key in ("client_ca", "client_crl")
             if getattr(self, key) != "off"

@@ -24,6 +24,7 @@ from ktlsserve.tls.client_certificates import ClientPolicy
 from ktlsserve.tls.context import ServerContext, TlsPolicy
 from ktlsserve.tls.self_signed import self_signed
 from ktlsserve.tls.suites import SUITES, Cipher, Suite, TlsVersion
+from ktlsserve.tls.ticket_keys import read_ticket_keys
 from ktlsserve.worker.handover import HandoverPlan
 from ktlsserve.worker.service import Service, TlsService
 
@@ -82,6 +83,7 @@ def assemble_tls(tls: Tls) -> TlsService:
         session_lifetime_s=tls.session_lifetime_s,
         capture_secrets=plan.kernel_sends,
         clients=_clients(tls),
+        ticket_keys=read_ticket_keys(tls.ticket_keys),
     )
     try:
         context = ServerContext(index, policy)

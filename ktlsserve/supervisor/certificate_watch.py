@@ -1,4 +1,4 @@
-"""Noticing that certificates were renewed, by whatever program.
+"""Noticing that certificates were renewed, or keys of tickets replaced, by whatever program.
 
 The files are looked at every second; two ``stat`` calls for each pair cost nothing, and see what no notice of the
 kernel's would without a watch on every folder that a chain of symbolic links leads through (certbot's ``live``, the
@@ -13,8 +13,9 @@ import math
 from pathlib import Path
 
 from ktlsserve.config import Tls
-from ktlsserve.errors import CertificateError
+from ktlsserve.errors import CertificateError, TicketKeyError
 from ktlsserve.tls.certificate_files import load_chain
+from ktlsserve.tls.ticket_keys import read_ticket_keys
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +34,9 @@ class CertificateWatch:
     def __init__(self, tls: Tls, now_s: float) -> None:
         watched = tls.reload_changed and tls.mode != "off"
         self._pairs = tls.certificates if watched else ()
+        self._ticket_keys = tls.ticket_keys if watched else ()
         self._served = self._seen = self._refused = self._signature()
-        self.due_s = now_s + INTERVAL_S if self._pairs else math.inf
+        self.due_s = now_s + INTERVAL_S if self._pairs or self._ticket_keys else math.inf
 
     def look(self, now_s: float) -> bool:
         """Look, if it is time; return True once for each change that can be served."""
@@ -48,10 +50,11 @@ class CertificateWatch:
         try:
             for files in self._pairs:
                 load_chain(files.cert, files.key)
-        except CertificateError as error:
+            read_ticket_keys(self._ticket_keys)
+        except (CertificateError, TicketKeyError) as error:
             self._refused = signature
             # For the operator: no bug, so no traceback.
-            logger.error("certificate files have changed, the old ones stay: %s", error)  # noqa: TRY400
+            logger.error("files of certificates or ticket keys have changed, the old ones stay: %s", error)  # noqa: TRY400
             return False
         if self._signature() != signature:
             return False
@@ -59,7 +62,8 @@ class CertificateWatch:
         return True
 
     def _signature(self) -> _Signature:
-        return tuple(_file_signature(path) for files in self._pairs for path in (files.cert, files.key))
+        pairs = [path for files in self._pairs for path in (files.cert, files.key)]
+        return tuple(map(_file_signature, (*pairs, *self._ticket_keys)))
 
 
 def _file_signature(path: Path) -> tuple[int, int, int, int] | None:

@@ -174,7 +174,7 @@ class Supervisor:
         """Start a generation with renewed certificates; what else is new on the disk waits to be asked for."""
         serving = self._succession.serving
         if serving is not None and self._succession.coming is None and serving.watch.look(now_s):
-            logger.info("certificate files have changed: reloading them")
+            logger.info("files of certificates or ticket keys have changed: reloading them")
             self._prepare(lambda: self._config)
 
     def _prepare(self, configuration: Callable[[], Config]) -> None:

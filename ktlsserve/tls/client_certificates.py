@@ -4,17 +4,19 @@ OpenSSL verifies in the course of the handshake. What it makes of a bad certific
 "certificate verify failed" for us: why, and whose it was, is told by the callback alone.
 
 A resumed session is not verified again: the ticket holds the certificate that was, under keys that last as long as the
-generation whose authorities and revocation lists were asked. Only its own end may have come meanwhile, so that is
-looked at each time.
+generation whose authorities and revocation lists were asked. Where the keys are given and last longer, sessions are
+bound to ``ClientPolicy.digest`` instead. Only its own end may have come meanwhile, so that is looked at each time.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL, crypto
 
 from ktlsserve.errors import CertificateError, HandshakeError
@@ -51,6 +53,15 @@ class ClientPolicy:
     authorities: tuple[x509.Certificate, ...]
     crls: tuple[x509.CertificateRevocationList, ...]
     depth: int
+
+    def digest(self) -> bytes:
+        """Return 32 bytes that are others for any other policy, on every machine."""
+        hasher = hashlib.sha256(f"{self.required} {self.depth} {len(self.authorities)}".encode("ascii"))
+        ders = [authority.public_bytes(Encoding.DER) for authority in self.authorities]
+        ders += [crl.public_bytes(Encoding.DER) for crl in self.crls]
+        for der in ders:
+            hasher.update(hashlib.sha256(der).digest())
+        return hasher.digest()
 
     def warnings(self, now: datetime) -> tuple[str, ...]:
         """Return why clients will be refused that should perhaps not be."""

@@ -1,7 +1,8 @@
 """The OpenSSL contexts that all handshakes of a server share.
 
 They are made once, before the fork, so that every worker seals session tickets with the same keys and can resume the
-sessions of all others. There is one context for each group of certificates; the server name chooses among them.
+sessions of all others; with ``ticket_keys`` those of other machines too. There is one context for each group of
+certificates; the server name chooses among them.
 
 The key-log callback is how the application secrets leave OpenSSL. It runs inside a C callback, where an exception would
 be printed and lost: it is stashed, and raised again by ``Handshake``. The lines themselves are never logged.
@@ -21,6 +22,8 @@ from ktlsserve.tls.certificates import CertificateChain, CertificateIndex
 from ktlsserve.tls.client_certificates import ClientPolicy, verify_clients
 from ktlsserve.tls.openssl_extra import set_groups
 from ktlsserve.tls.suites import Suite, TlsVersion
+from ktlsserve.tls.ticket_keys import TicketKey
+from ktlsserve.tls.ticket_sealing import seal_tickets
 
 _VERSION_NUMBER = {TlsVersion.TLS1_2: SSL.TLS1_2_VERSION, TlsVersion.TLS1_3: SSL.TLS1_3_VERSION}
 _SESSION_ID_CONTEXT = b"ktlsserve"
@@ -40,7 +43,8 @@ class TlsPolicy:
 
     ``suites`` in order of preference, both versions mixed; ``groups`` by OpenSSL's names; ``session_lifetime_s`` how
     long a ticket can be resumed; ``capture_secrets`` whether the keys are wanted outside OpenSSL; ``clients`` whose
-    certificates clients are asked for, None where they aren't.
+    certificates clients are asked for, None where they aren't; ``ticket_keys`` those of session tickets, of which the
+    first seals, none where OpenSSL makes its own.
     """
 
     suites: tuple[Suite, ...]
@@ -48,6 +52,7 @@ class TlsPolicy:
     session_lifetime_s: int
     capture_secrets: bool
     clients: ClientPolicy | None = None
+    ticket_keys: tuple[TicketKey, ...] = ()
 
 
 class CapturedSecrets:
@@ -120,16 +125,29 @@ def _make_context(chains: Sequence[CertificateChain], policy: TlsPolicy) -> SSL.
     set_groups(context, policy.groups)
     # Sessions live in tickets alone: a cache in one worker's memory is no use to the next.
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-    context.set_session_id(_SESSION_ID_CONTEXT)
+    context.set_session_id(_session_id_context(policy))
     context.set_timeout(policy.session_lifetime_s)
     context.set_alpn_select_callback(_select_protocol)
     if policy.capture_secrets:
         context.set_keylog_callback(_capture_secret)
+    if policy.ticket_keys:
+        seal_tickets(context, policy.ticket_keys)
     if policy.clients is not None:
         verify_clients(context, policy.clients)
     for chain in chains:
         _use_chain(context, chain)
     return context
+
+
+def _session_id_context(policy: TlsPolicy) -> bytes:
+    """Name what a session must have been begun under to be resumed here; at most 32 bytes.
+
+    A client's certificate isn't verified again then. Where tickets outlive the authorities and revocation lists that it
+    was verified against, a session from under others must not be resumed.
+    """
+    if policy.clients is None or not policy.ticket_keys:
+        return _SESSION_ID_CONTEXT
+    return _SESSION_ID_CONTEXT + policy.clients.digest()[:16]
 
 
 def _use_chain(context: SSL.Context, chain: CertificateChain) -> None:

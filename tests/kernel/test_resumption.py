@@ -64,3 +64,23 @@ def test_another_worker_resumes_the_session(server: Server, root: Path, tmp_path
         assert worker_of(server, mark, choice, resumed=True) != first
         assert growth["TlsTxSw"] == 1
         assert growth["TlsDecryptError"] == 0
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=str)
+def test_another_machine_with_the_same_ticket_key_resumes_the_session(
+    root: Path, tmp_path: Path, choice: Choice
+) -> None:
+    """There, the first record that the kernel sends has the number that follows that machine's own ticket."""
+    key, session = tmp_path / "ticket.key", tmp_path / "session.pem"
+    key.touch(0o600)
+    key.write_bytes(os.urandom(80))
+    settings = {"tls.ticket_keys": [str(key)]}
+    with Server(tmp_path / "one", root, tls="kernel", settings=settings) as one:
+        require_file(s_client(one, [PATH], choice, ["-sess_out", str(session)]), root)
+    with Server(tmp_path / "two", root, tls="kernel", settings=settings) as two:
+        mark = two.log_mark()
+        with counting() as growth:
+            require_file(s_client(two, [PATH, PATH], choice, ["-sess_in", str(session)]), root)
+        worker_of(two, mark, choice, resumed=True)
+        assert growth["TlsTxSw"] == 1
+        assert growth["TlsDecryptError"] == 0

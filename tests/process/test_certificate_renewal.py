@@ -15,7 +15,7 @@ from tests.support.wire import TlsWire
 
 pytestmark = pytest.mark.slow
 
-CHANGED = "certificate files have changed: reloading them"
+CHANGED = "files of certificates or ticket keys have changed: reloading them"
 PROMOTED = "workers serve with the new configuration"
 
 
@@ -80,7 +80,9 @@ def test_links_that_lead_elsewhere_one_after_the_other(tmp_path: Path, root: Pat
         cert, key = live.archive(second)
         live.link(live.cert, cert)
         # Half of it is told and waited for.
-        server.wait_for_log("certificate files have changed, the old ones stay: .*isn't that of the certificate")
+        server.wait_for_log(
+            "files of certificates or ticket keys have changed, the old ones stay: .*isn't that of the certificate"
+        )
         assert served(server) == first.pem
         live.link(live.key, key)
         server.wait_for_log(CHANGED)

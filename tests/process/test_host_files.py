@@ -52,6 +52,8 @@ def test_defaults_are_told_as_they_are() -> None:
         assert getattr(getattr(Config(), table), key) == int(value)
     unit = (CHECKOUT / "config" / "ktlsserve.socket").read_text(encoding="utf-8")
     assert f"Backlog={SETTINGS['net.core.somaxconn']}\n" in unit
+    threads = Config().files.read_threads
+    assert f"64 CPUs and the default of {threads} threads that is {2 * 64 * (1 + threads) + 1} with" in HOST_SETUP
     assert f"{Limits().connections * 2 + machine_checks.SPARE_DESCRIPTORS} at least" in HOST_SETUP
 
 

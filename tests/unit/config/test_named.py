@@ -121,6 +121,32 @@ def test_a_key_that_could_be_downloaded_is_a_warning(folder: Path) -> None:
         assert any(message in warning for warning in warnings) is warned
 
 
+def test_keys_of_tickets_are_read_too(folder: Path) -> None:
+    for name, data, mode in (
+        ("good", bytes(range(80)), 0o600),
+        ("open", bytes(range(1, 81)), 0o644),
+        ("odd", b"x", 0o600),
+        ("same", bytes(range(80)), 0o600),
+    ):
+        (folder / "tls" / name).write_bytes(data)
+        (folder / "tls" / name).chmod(mode)
+    text = WHOLE.replace("[[tls", '[tls]\nticket_keys = ["tls/good", "tls/open", "tls/odd", "tls/none"]\n[[tls')
+    problems = found(folder, text)
+    assert [key_path for key_path, _ in problems] == [f"tls.ticket_keys[{position}]" for position in (1, 2, 3)]
+    starts = (
+        "tls/open: everybody",
+        "tls/odd: a ticket key has 80 or 48 bytes",
+        "tls/none: can't be read: No such file",
+    )
+    assert all(message.startswith(start) for (_, message), start in zip(problems, starts, strict=True))
+    twice = WHOLE.replace("[[tls", '[tls]\nticket_keys = ["tls/good", "tls/same"]\n[[tls')
+    ((key_path, message),) = found(folder, twice)
+    assert key_path == "tls.ticket_keys"
+    assert message.startswith("tls/same: begins like tls/good")
+    _, warnings = check_named(config_in(folder, twice.replace('"www"', '"tls"').replace(', "tls/same"', "")), NOW)
+    assert any("tls.ticket_keys[0] lies beneath a folder that is served" in warning for warning in warnings)
+
+
 def test_a_file_that_names_no_root_gets_a_hint(folder: Path) -> None:
     (folder / "site.toml").write_text("")
     assert check_file(folder / "site.toml") == ["server.root isn't set: serve needs ROOT on the command line, too"]

@@ -56,6 +56,21 @@ def test_a_change_counts_once_it_has_settled_and_once_only(watched: Watched) -> 
     assert [watched.look() for _ in range(3)] == [False, True, False]
 
 
+def test_keys_of_tickets_are_watched_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "ticket.key"
+    file.write_bytes(bytes(range(80)))
+    file.chmod(0o600)
+    watch = CertificateWatch(Tls(ticket_keys=(file,)), 0.0)
+    assert not watch.look(INTERVAL_S)
+    file.write_bytes(bytes(range(79)))
+    assert [watch.look(turn * INTERVAL_S) for turn in range(2, 5)] == [False] * 3
+    assert caplog.text.count("the old ones stay: ") == 1
+    assert "this file 79" in caplog.text
+    file.write_bytes(bytes(range(1, 81)))
+    assert [watch.look(turn * INTERVAL_S) for turn in range(5, 8)] == [False, True, False]
+    assert CertificateWatch(Tls(ticket_keys=(file,), reload_changed=False), 0.0).due_s == math.inf
+
+
 def test_it_is_looked_at_no_more_often_than_that(watched: Watched) -> None:
     watched.write(issue())
     assert not watched.look()
@@ -67,7 +82,7 @@ def test_half_a_change_is_waited_for_and_told_once(watched: Watched, caplog: pyt
     renewed = issue()
     watched.write(renewed, only=".pem")
     assert [watched.look() for _ in range(4)] == [False] * 4
-    assert caplog.text.count("certificate files have changed, the old ones stay: ") == 1
+    assert caplog.text.count("files of certificates or ticket keys have changed, the old ones stay: ") == 1
     assert "isn't that of the certificate" in caplog.text
     watched.write(renewed, only=".key")
     assert [watched.look() for _ in range(3)] == [False, True, False]
