@@ -176,7 +176,16 @@ def started(machines: MachinesApart, folder: Path) -> Iterator[dict[str, Running
             running[name] = stack.enter_context(process)
         for name in SERVERS:
             running[name].wait_for("listening on https://0.0.0.0:8443")
+        wait_until(lambda: answers(machines, f"{ADDRESSES['haproxy']}:443"), "HAProxy")
         yield running
+
+
+def answers(machines: MachinesApart, address: str) -> bool:
+    """Tell whether anybody accepts connections there."""
+    command = machines.command(
+        "client", "curl", "--silent", "--max-time", "10", "--noproxy", "*", "-k", f"https://{address}"
+    )
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def curl(machines: MachinesApart, folder: Path, url: str) -> str:
