@@ -1,19 +1,21 @@
-"""What can be said on the command line, and what it means for the configuration."""
+"""What can be said on the command line; of ``serve`` it is the table in ``options``.
+
+That table is imported with all of the configuration, so only where it is needed.
+"""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NoReturn, get_args
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ktlsserve import __version__
-from ktlsserve.address import parse_address
-from ktlsserve.config import LogFormat, LogLevel, TlsMode
-from ktlsserve.config.checks import WorkerCount
-from ktlsserve.errors import ConfigError, UsageError
-from ktlsserve.networks import parse_network
+from ktlsserve.errors import UsageError
+
+if TYPE_CHECKING:
+    from ktlsserve.options import Said
 
 COMMANDS = ("serve", "doctor", "check", "compress", "etags")
 
@@ -44,10 +46,11 @@ examples:
       --cert example.org.pem --key example.org.key
   ktlsserve serve --config /etc/ktlsserve.toml --log-format json
 
-Options override the configuration file. A folder that is called like a
-command is written as ./serve. SIGTERM and SIGINT finish what is being sent and
-stop, SIGHUP reads the configuration and the certificates again, SIGUSR1 opens
-the access log anew, SIGUSR2 replaces the program on the same sockets.
+Options override the environment, where --listen is KTLSSERVE_LISTEN and so on,
+and that the configuration file. A folder that is called like a command is
+written as ./serve. SIGTERM and SIGINT finish what is being sent and stop,
+SIGHUP reads the configuration and the certificates again, SIGUSR1 opens the
+access log anew, SIGUSR2 replaces the program on the same sockets.
 Exit status: 0 stopped as asked, 2 wrong arguments or configuration, 3 could
 not start, 1 anything else."""
 
@@ -84,87 +87,36 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 def serve_parser() -> Parser:
     """Return the parser of ``serve``; its help is the program's."""
+    from ktlsserve.options import OPTIONS  # noqa: PLC0415
+
     parser = Parser(prog="ktlsserve", usage=USAGE, description=DESCRIPTION, epilog=EPILOG)
-    parser.add_argument("root", metavar="ROOT", nargs="?", type=_not_empty, help="the folder to serve")
-    group = parser.add_argument_group("serving")
-    group.add_argument("--config", metavar="FILE", type=_file, help="TOML file with all settings")
-    group.add_argument(
-        "--listen",
-        metavar="HOST:PORT",
-        action="append",
-        type=_address,
-        help="where to listen; repeatable; port 0 picks one (default: 127.0.0.1:8443)",
-    )
-    group.add_argument(
-        "--proxy-protocol",
-        metavar="CIDR",
-        action="append",
-        type=_network,
-        help="require a PROXY header, version 1 or 2, from this network, and take none from others; repeatable "
-        "(default: none)",
-    )
-    group.add_argument(
-        "--workers", metavar="N|auto", type=_workers, help="processes that serve (default: auto, one per usable CPU)"
-    )
-    group.add_argument(
-        "--user",
-        metavar="USER",
-        type=_not_empty,
-        help="whom the workers become once all is bound (default: nobody else)",
-    )
-    group = parser.add_argument_group("encryption")
-    group.add_argument(
-        "--cert",
-        metavar="FILE",
-        action="append",
-        type=_not_empty,
-        default=[],
-        help="PEM, certificate and intermediate ones; repeatable",
-    )
-    group.add_argument(
-        "--key",
-        metavar="FILE",
-        action="append",
-        type=_not_empty,
-        default=[],
-        help="PEM, its private key (default for both: a self-signed certificate for localhost, made once and kept)",
-    )
-    group.add_argument(
-        "--tls",
-        metavar="MODE",
-        choices=get_args(TlsMode),
-        help="auto (default): the kernel encrypts where it can, else OpenSSL in userspace; kernel: don't start if the "
-        "kernel can't; userspace: always OpenSSL; off: plain HTTP",
-    )
-    group = parser.add_argument_group("operation")
-    group.add_argument(
-        "--admin",
-        metavar="HOST:PORT",
-        action="append",
-        type=_address,
-        help="/healthz, /readyz, /metrics, /status and a page for people, over plain HTTP; repeatable (default: none)",
-    )
-    group = parser.add_argument_group("logs")
-    group.add_argument(
-        "--access-log",
-        metavar="FILE|-|off",
-        type=_not_empty,
-        help="a line for every request, to a file or (-) standard output (default: off)",
-    )
-    group.add_argument(
-        "--log-level",
-        metavar="LEVEL",
-        choices=get_args(LogLevel),
-        help="least important messages logged: debug, info (default), warning, error",
-    )
-    group.add_argument(
-        "--log-format",
-        metavar="text|json",
-        choices=get_args(LogFormat),
-        help="for people (default) or for collectors; always to standard error",
-    )
+    groups: dict[str, argparse._ArgumentGroup] = {}
+    for option in OPTIONS:
+        if not option.group:
+            parser.add_argument(
+                option.name, metavar=option.metavar, nargs="?", type=_typed(option.read), help=option.help
+            )
+            continue
+        if option.group not in groups:
+            groups[option.group] = parser.add_argument_group(option.group)
+        groups[option.group].add_argument(
+            option.flag,
+            metavar=option.metavar,
+            action="append" if option.repeatable else "store",
+            type=_typed(option.read),
+            choices=option.choices or None,
+            help=option.help,
+        )
     add_information(parser)
     return parser
+
+
+def said_by(parsed: argparse.Namespace) -> Said:
+    """Return what was said on the command line of ``serve``."""
+    from ktlsserve.options import OPTIONS, Said  # noqa: PLC0415
+
+    named = {option.name: option.flag for option in OPTIONS if getattr(parsed, option.name) is not None}
+    return Said({name: getattr(parsed, name) for name in named}, named)
 
 
 def doctor_parser() -> Parser:
@@ -185,41 +137,9 @@ def check_parser() -> Parser:
         description="Tell all that is wrong with a configuration file, and with the files that it\n"
         "names. Exit status: 0 nothing is, 2 something is.",
     )
-    parser.add_argument("file", metavar="FILE", type=_file, help="TOML file, as for serve --config")
+    parser.add_argument("file", metavar="FILE", type=_typed(_file), help="TOML file, as for serve --config")
     add_information(parser)
     return parser
-
-
-def overrides_of(parsed: argparse.Namespace) -> dict[str, object]:
-    """Return what ``serve`` was told, as ``load_config`` takes it: values by key path, paths absolute.
-
-    Raises UsageError where arguments don't fit each other.
-    """
-    said: dict[str, object] = {}
-    if parsed.root is not None:
-        said["server.root"] = _absolute(parsed.root)
-    if parsed.listen:
-        said["server.listen"] = parsed.listen
-    if parsed.proxy_protocol:
-        said["server.proxy_protocol"] = parsed.proxy_protocol
-    if parsed.admin:
-        said["admin.listen"] = parsed.admin
-    if parsed.workers is not None:
-        said["server.workers"] = parsed.workers
-    if len(parsed.cert) != len(parsed.key):
-        raise UsageError(
-            f"--cert was given {len(parsed.cert)} times and --key {len(parsed.key)} times: each certificate has its key"
-        )
-    if parsed.cert:
-        pairs = zip(parsed.cert, parsed.key, strict=True)
-        said["tls.certificates"] = [{"cert": _absolute(cert), "key": _absolute(key)} for cert, key in pairs]
-    if parsed.access_log is not None:
-        words = ("off", "-")
-        said["log.access_log"] = parsed.access_log if parsed.access_log in words else _absolute(parsed.access_log)
-    if parsed.user is not None:
-        said["server.user"] = parsed.user
-    plain = {"tls.mode": parsed.tls, "log.level": parsed.log_level, "log.format": parsed.log_format}
-    return said | {key: value for key, value in plain.items() if value is not None}
 
 
 def add_information(parser: Parser) -> None:
@@ -229,39 +149,20 @@ def add_information(parser: Parser) -> None:
     group.add_argument("--version", action="version", version=f"ktlsserve {__version__}", help="show it and exit")
 
 
-def _absolute(path: str) -> str:
-    return str(Path(path).absolute())
-
-
-def _address(text: str) -> str:
-    try:
-        parse_address(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return text
-
-
-def _network(text: str) -> str:
-    try:
-        parse_network(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return text
-
-
-def _workers(text: str) -> int | str:
-    try:
-        return WorkerCount().accept(int(text) if text.isdecimal() else text, Path())
-    except ConfigError as error:
-        raise argparse.ArgumentTypeError(error.problems[0][1]) from None
-
-
-def _not_empty(text: str) -> str:
+def _file(text: str) -> Path:
     """Refuse the empty path that an unset variable of the shell becomes: it would mean the current folder."""
     if not text:
-        raise argparse.ArgumentTypeError("is empty")
-    return text
+        raise ValueError("is empty")
+    return Path(text)
 
 
-def _file(text: str) -> Path:
-    return Path(_not_empty(text))
+def _typed(read: Callable[[str], object]) -> Callable[[str], object]:
+    """Have argparse show the message of a ValueError, which it does with an error of its own alone."""
+
+    def typed(text: str) -> object:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return typed

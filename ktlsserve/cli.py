@@ -12,7 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 
-from ktlsserve.arguments import COMMANDS, check_parser, doctor_parser, overrides_of, serve_parser
+from ktlsserve.arguments import COMMANDS, check_parser, doctor_parser, said_by, serve_parser
 from ktlsserve.errors import EXIT_BUG, EXIT_OK, ConfigError, KtlsServeError, StartupError, UsageError
 
 
@@ -46,20 +46,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _serve(arguments: Sequence[str]) -> int:
+    from ktlsserve.environment import read_environment  # noqa: PLC0415
+
     parser = serve_parser()
-    parsed = parser.parse(arguments)
-    overrides = overrides_of(parsed)
-    if parsed.config is None and parsed.root is None:
+    said = said_by(parser.parse(arguments)).over(read_environment(os.environ))
+    overrides, file = said.overrides(), said.values.get("config")
+    if file is None and "root" not in said.values:
         parser.error("which folder? name ROOT, or --config FILE that does")
     _require_linux()
     from ktlsserve.config.file import load_config  # noqa: PLC0415
 
-    config = load_config(parsed.config, overrides)
+    config = load_config(file, overrides, said.sources())
     if not config.server.root.is_dir():
         what = "is not a folder" if config.server.root.exists() else "no such folder"
-        if parsed.root is None:
-            raise ConfigError([("server.root", f"{what}: {config.server.root}")], str(parsed.config))
-        raise UsageError(f"{what}: {parsed.root}")
+        if "root" not in said.values:
+            raise ConfigError([("server.root", f"{what}: {config.server.root}")], str(file))
+        variable = said.told_by["root"]
+        raise UsageError(f"{'' if variable == 'ROOT' else f'{variable}: '}{what}: {config.server.root}")
     from ktlsserve.supervisor.run import serve  # noqa: PLC0415
 
     return serve(config)

@@ -1,7 +1,7 @@
 """All settings: a frozen dataclass per TOML table, each default once, with its reason beside it.
 
-``config.file`` makes a ``Config`` from a file and the command line; ``config.toml`` prints ``config/default.toml`` from
-what stands here, so the reasons below are the ones that operators read. Units are in the names.
+``config.file`` makes a ``Config`` from a file and what goes before it; ``config.toml`` prints ``config/default.toml``
+from what stands here, so the reasons below are the ones that operators read. Units are in the names.
 
 A new table is a new dataclass and a field of ``Config``; an array of tables is ``ListOf(Table(...), least=0)``.
 """
@@ -213,11 +213,13 @@ class Log:
 class Origin:
     """Where a configuration came from, so that a reload can read it again.
 
-    ``overrides`` is what the command line said, by key path (``tls.mode``), as TOML would give it, paths absolute.
+    ``overrides`` is what the command line and the environment said, by key path (``tls.mode``), as TOML would give it,
+    paths absolute; ``told_by`` is where each of them was said (``--tls``, ``KTLSSERVE_TLS``).
     """
 
     file: Path | None = None
     overrides: Mapping[str, object] = field(default_factory=dict)
+    told_by: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

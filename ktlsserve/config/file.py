@@ -1,4 +1,4 @@
-"""Read a configuration file, lay the command line over it, and check the whole."""
+"""Read a configuration file, lay the command line and the environment over it, and check the whole."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from ktlsserve.config.table import Table
 from ktlsserve.errors import ConfigError
 
 NO_OVERRIDES: Mapping[str, object] = {}
+NOBODY: Mapping[str, str] = {}
+NO_ORIGIN = Origin()
 
 ROOT_MISSING = (
     "server.root",
@@ -29,29 +31,34 @@ LAST_STEP = re.compile(r"(\[\d+\]|\.?[^.\[]*)$")
 
 
 def load_config(
-    file: Path | None, overrides: Mapping[str, object] = NO_OVERRIDES, *, root_needed: bool = True
+    file: Path | None,
+    overrides: Mapping[str, object] = NO_OVERRIDES,
+    told_by: Mapping[str, str] = NOBODY,
+    *,
+    root_needed: bool = True,
 ) -> Config:
     """Return the configuration in ``file`` (the defaults where it is None) with ``overrides`` laid over it.
 
-    ``overrides`` maps key paths (``tls.mode``) to values as TOML would give them, with absolute paths. All paths in
-    the result are absolute. Raises ConfigError with every problem found; that nobody names ``server.root`` is one,
-    unless ``root_needed`` is false: it is then left at ``Path()``.
+    ``overrides`` maps key paths (``tls.mode``) to values as TOML would give them, with absolute paths, and ``told_by``
+    the same to what said so. All paths in the result are absolute. Raises ConfigError with every problem found; that
+    nobody names ``server.root`` is one, unless ``root_needed`` is false: it is then left at ``Path()``.
     """
     location = Path.cwd() / "command line" if file is None else file.absolute()
+    origin = Origin(None if file is None else location, dict(overrides), dict(told_by))
     text = "" if file is None else _read(file)
     config = parse_config(
         text,
         folder=location.parent,
         source=None if file is None else str(file),
-        overrides=overrides,
+        origin=origin,
         root_needed=root_needed,
     )
-    return replace(config, origin=Origin(None if file is None else location, dict(overrides)))
+    return replace(config, origin=origin)
 
 
 def reload_config(config: Config) -> Config:
     """Read a configuration again from where it came; raise as ``load_config`` does."""
-    return load_config(config.origin.file, config.origin.overrides)
+    return load_config(config.origin.file, config.origin.overrides, config.origin.told_by)
 
 
 def parse_config(
@@ -59,12 +66,12 @@ def parse_config(
     *,
     folder: Path = Path(),
     source: str | None = None,
-    overrides: Mapping[str, object] = NO_OVERRIDES,
+    origin: Origin = NO_ORIGIN,
     root_needed: bool = False,
 ) -> Config:
     """Return the configuration in TOML ``text``, with its paths relative to ``folder``.
 
-    Raises ConfigError with every problem found, naming ``source``.
+    What ``origin`` overrides goes before it. Raises ConfigError with every problem found, naming ``source``.
     """
     try:
         data = tomllib.loads(text)
@@ -72,7 +79,7 @@ def parse_config(
         raise ConfigError([("syntax", str(error))], source) from None
     except RecursionError:
         raise ConfigError([("syntax", "nested too deeply")], source) from None
-    _lay_over(data, overrides)
+    _lay_over(data, origin.overrides)
     problems = [ROOT_MISSING] if root_needed and not _names_root(data) else []
     try:
         config = Table(Config).accept(data, folder)
@@ -80,13 +87,16 @@ def parse_config(
             return config
     except ConfigError as error:
         problems += [(key.removeprefix("."), message) for key, message in error.problems]
-    raise ConfigError(with_lines(problems, text), source)
+    raise ConfigError(with_lines(problems, text, origin.told_by), source)
 
 
-def with_lines(problems: Iterable[Problem], text: str) -> list[Problem]:
-    """Return ``problems`` with the line of TOML ``text`` that each belongs to, where that can be told."""
-    lines = key_lines(text)
-    return [(key, message + _line_hint(key, lines)) for key, message in problems]
+def with_lines(problems: Iterable[Problem], text: str, told_by: Mapping[str, str] = NOBODY) -> list[Problem]:
+    """Return ``problems`` with the line of TOML ``text`` that each belongs to, where that can be told.
+
+    ``told_by`` names, by key path, what said a value in the place of the text.
+    """
+    lines = {key: f"line {line}" for key, line in key_lines(text).items()}
+    return [(key, message + (_hint(key, told_by) or _hint(key, lines))) for key, message in problems]
 
 
 def key_lines(text: str) -> dict[str, int]:
@@ -114,17 +124,17 @@ def key_lines(text: str) -> dict[str, int]:
     return lines
 
 
-def _line_hint(key: str, lines: Mapping[str, int]) -> str:
+def _hint(key: str, places: Mapping[str, str]) -> str:
     """Return where ``key`` is, or what holds it: `` (line 7)``; nothing where that isn't known."""
     while key:
-        if key in lines:
-            return f" (line {lines[key]})"
+        if key in places:
+            return f" ({places[key]})"
         key = LAST_STEP.sub("", key)
     return ""
 
 
 def _lay_over(data: dict[str, Any], overrides: Mapping[str, object]) -> None:
-    """Put the values of the command line into their tables; a table that is none is left for the check to find."""
+    """Put the values into their tables; a table that is none is left for the check to find."""
     for path, value in overrides.items():
         table_name, _, key = path.partition(".")
         table = data.setdefault(table_name, {})

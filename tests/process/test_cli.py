@@ -43,7 +43,7 @@ def test_help() -> None:
         ([".", "--workers", "0"], "argument --workers: must be"),
         ([".", "--listen", "localhost"], "argument --listen: 'localhost' must end in a port"),
         ([".", "--tls", "kernl"], "argument --tls: invalid choice: 'kernl'"),
-        ([".", "--cert", "x.pem"], "--cert was given 1 times and --key 0 times"),
+        ([".", "--cert", "x.pem"], "each certificate has its key: --cert was given 1, --key was given 0"),
         (["check", "/nonexistent.toml"], "/nonexistent.toml: file: can't be read"),
     ],
 )

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from ktlsserve.arguments import check_parser, doctor_parser, overrides_of, serve_parser
+from ktlsserve.arguments import check_parser, doctor_parser, said_by, serve_parser
 from ktlsserve.config import Config
 from ktlsserve.config.file import load_config
 from ktlsserve.errors import UsageError
 
 
 def overrides(*arguments: str) -> dict[str, object]:
-    return overrides_of(serve_parser().parse(arguments))
+    return said_by(serve_parser().parse(arguments)).overrides()
 
 
 def complaint(*arguments: str) -> str:
@@ -84,8 +84,8 @@ def test_the_access_log_may_be_a_word(word: str, value: str | None) -> None:
         (["--workers", "two"], 'argument --workers: must be "auto" or a whole number from 1 to 1024, not "two"'),
         (["--proxy-protocol", "lb.example.org"], "argument --proxy-protocol: 'lb.example.org' is no network: write"),
         (["--proxy-protocol", "192.0.2.1/24"], "argument --proxy-protocol: '192.0.2.1/24' has bits behind its prefix"),
-        (["--cert", "a"], "--cert was given 1 times and --key 0 times: each certificate has its key"),
-        (["--key", "a"], "--cert was given 0 times and --key 1 times: each certificate has its key"),
+        (["--cert", "a"], "each certificate has its key: --cert was given 1, --key was given 0"),
+        (["--key", "a"], "each certificate has its key: --cert was given 0, --key was given 1"),
         ([""], "argument ROOT: is empty"),
         (["--config", ""], "argument --config: is empty"),
         (["--access-log", ""], "argument --access-log: is empty"),
