@@ -45,7 +45,8 @@ class Server:
         default=(Address("127.0.0.1", 8443),),
         metadata=setting(
             ListOf(ListenAddress()),
-            "HOST:PORT each; [::1]:8443 for IPv6, 0.0.0.0 or [::] for all interfaces, port 0 picks one. The loopback: "
+            "HOST:PORT each; [::1]:8443 for IPv6, 0.0.0.0 or [::] for all interfaces ([::] beside another address is "
+            "left out where the kernel has no IPv6), port 0 picks one. The loopback: "
             "nothing is published before somebody says so; 8443 needs no privilege.",
         ),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import socket
 from collections.abc import Sequence
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from ktlsserve.address import Address
 from ktlsserve.errors import ListenError
 from ktlsserve.worker.accepting import format_peer
+
+logger = logging.getLogger(__name__)
 
 _CURES = {
     errno.EADDRINUSE: "another program listens there; stop it or choose another port",
@@ -34,7 +37,12 @@ def bind_all(addresses: Sequence[Address], kept: Sequence[Listener], backlog: in
     try:
         for address in addresses:
             same = [listener for listener in kept if listener.asked == address]
-            listeners += same or bind(address, backlog)
+            try:
+                listeners += same or bind(address, backlog)
+            except ListenError as error:
+                if not _can_do_without(address, addresses, error):
+                    raise
+                logger.warning("%s; the server does without", error)
     except BaseException:
         for listener in listeners:
             if listener not in kept:
@@ -67,8 +75,22 @@ def prepare_listener(sock: socket.socket) -> None:
     sock.setblocking(False)
 
 
+def _can_do_without(address: Address, addresses: Sequence[Address], error: ListenError) -> bool:
+    """Tell whether an address stands for all of IPv6, on a kernel without any, and others are listened on.
+
+    A configuration for many hosts, such as a container image's, lists 0.0.0.0 and [::], and can't know.
+    """
+    no_family = isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EAFNOSUPPORT
+    return no_family and address.host == "::" and any(other.host != "::" for other in addresses)
+
+
 def _bind_one(address: Address, family: int, target: tuple[object, ...], backlog: int) -> Listener:
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise ListenError(
+            f"can't listen on {address}: {os.strerror(error.errno or 0)}; this kernel lacks it"
+        ) from error
     try:
         # A restarted server must not wait for its predecessor's connections in TIME_WAIT.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

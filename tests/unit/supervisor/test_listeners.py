@@ -148,3 +148,31 @@ def test_a_name_of_which_one_address_fails_leaves_nothing_open(monkeypatch: pyte
     with pytest.raises(ListenError):
         bind(Address("both.example", 0), BACKLOG)
     assert sockets_open() == before
+
+
+@pytest.fixture
+def without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have sockets made as a kernel does that was started with ipv6.disable=1."""
+    made = socket.socket
+
+    def make(family: int = -1, *arguments: int, **options: int) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        return made(family, *arguments, **options)
+
+    monkeypatch.setattr(socket, "socket", make)
+
+
+def test_all_of_ipv6_can_be_done_without(without_ipv6: None, caplog: pytest.LogCaptureFixture) -> None:
+    with bound(LOOPBACK, Address("::", 0)) as (listener,):
+        assert listener.asked == LOOPBACK
+    (message,) = caplog.messages
+    assert message.startswith("can't listen on [::]:0: Address family not supported by protocol; this kernel lacks it;")
+
+
+@pytest.mark.parametrize("addresses", [[Address("::", 0)], [LOOPBACK, Address("::1", 0)]])
+def test_what_somebody_counts_on_is_an_error(without_ipv6: None, addresses: list[Address]) -> None:
+    before = sockets_open()
+    with pytest.raises(ListenError, match=r"Address family not supported by protocol; this kernel lacks it$"):
+        bind_all(addresses, (), BACKLOG)
+    assert sockets_open() == before
