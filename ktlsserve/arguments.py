@@ -1,6 +1,6 @@
 """What can be said on the command line; of ``serve`` it is the table in ``options``.
 
-That table is imported with all of the configuration, so only where it is needed.
+That table is imported with all of the configuration, so only where it is needed: ``healthcheck --url`` starts often.
 """
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ktlsserve import __version__
+from ktlsserve.address import parse_address
 from ktlsserve.errors import UsageError
 
 if TYPE_CHECKING:
     from ktlsserve.options import Said
 
-COMMANDS = ("serve", "doctor", "check", "compress", "etags")
+LONGEST_TIMEOUT_S = 3600
+
+COMMANDS = ("serve", "doctor", "check", "healthcheck", "compress", "etags")
 
 DESCRIPTION = """\
 Serve a folder of static files over HTTPS. Python does the TLS handshake, the
@@ -29,6 +32,7 @@ ktlsserve [serve] ROOT [options]
        ktlsserve serve --config FILE [ROOT] [options]
        ktlsserve doctor [--json]
        ktlsserve check FILE
+       ktlsserve healthcheck [options]
        ktlsserve compress ROOT [options]
        ktlsserve etags ROOT [options]"""
 
@@ -37,6 +41,7 @@ other commands:
   doctor [--json]          tell what this machine can do, and for each 'no' the
                            reason and the cure
   check FILE               tell all that is wrong with a configuration file
+  healthcheck              ask a server here whether it is ready
   compress ROOT            make app.js.br and the like, to be sent instead
   etags ROOT               make app.js.etag and the like, for etags = "sidecar"
 
@@ -53,6 +58,19 @@ SIGHUP reads the configuration and the certificates again, SIGUSR1 opens the
 access log anew, SIGUSR2 replaces the program on the same sockets.
 Exit status: 0 stopped as asked, 2 wrong arguments or configuration, 3 could
 not start, 1 anything else."""
+
+
+HEALTHCHECK_DESCRIPTION = """\
+Ask a server on this machine whether it is ready. Where it listens is read from
+its configuration and its environment, as serve does."""
+
+HEALTHCHECK_EPILOG = """\
+examples:
+  ktlsserve healthcheck
+  ktlsserve healthcheck --config /etc/ktlsserve.toml
+  ktlsserve healthcheck --url https://127.0.0.1:8443/readyz --timeout 1
+
+Exit status: 0 it is ready, 1 it isn't or can't be asked, 2 wrong arguments."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -142,11 +160,41 @@ def check_parser() -> Parser:
     return parser
 
 
+def healthcheck_parser() -> Parser:
+    """Return the parser of ``healthcheck``."""
+    parser = Parser(
+        prog="ktlsserve healthcheck",
+        description=HEALTHCHECK_DESCRIPTION,
+        epilog=HEALTHCHECK_EPILOG,
+    )
+    parser.add_argument(
+        "address", metavar="HOST:PORT", nargs="*", type=_typed(parse_address), help="ask there instead, at all of them"
+    )
+    group = parser.add_argument_group("what to ask")
+    group.add_argument("--config", metavar="FILE", type=_typed(_file), help="TOML file, as for serve --config")
+    group.add_argument("--url", metavar="URL", help="ask for this alone, without a configuration: 200 is healthy")
+    group.add_argument(
+        "--timeout", metavar="SECONDS", type=_typed(_seconds), default=3.0, help="for each question (default: 3)"
+    )
+    add_information(parser)
+    return parser
+
+
 def add_information(parser: Parser) -> None:
     """Add the options that every command has."""
     group = parser.add_argument_group("information")
     group.add_argument("-h", "--help", action="help", help="show this and exit")
     group.add_argument("--version", action="version", version=f"ktlsserve {__version__}", help="show it and exit")
+
+
+def _seconds(text: str) -> float:
+    try:
+        span_s = float(text)
+    except ValueError:
+        span_s = 0.0
+    if not 0 < span_s <= LONGEST_TIMEOUT_S:
+        raise ValueError(f"must be a number of seconds above 0 and up to {LONGEST_TIMEOUT_S}, not {text!r}")
+    return span_s
 
 
 def _file(text: str) -> Path:

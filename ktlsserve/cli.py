@@ -12,7 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 
-from ktlsserve.arguments import COMMANDS, check_parser, doctor_parser, said_by, serve_parser
+from ktlsserve.arguments import COMMANDS, check_parser, doctor_parser, healthcheck_parser, said_by, serve_parser
 from ktlsserve.errors import EXIT_BUG, EXIT_OK, ConfigError, KtlsServeError, StartupError, UsageError
 
 
@@ -86,6 +86,16 @@ def _check(arguments: Sequence[str]) -> int:
     return EXIT_OK
 
 
+def _healthcheck(arguments: Sequence[str]) -> int:
+    parser = healthcheck_parser()
+    parsed = parser.parse(arguments)
+    if parsed.url is not None and (parsed.address or parsed.config is not None):
+        parser.error("--url is all that is asked: it goes with neither --config nor HOST:PORT")
+    from ktlsserve.healthcheck import run_healthcheck  # noqa: PLC0415
+
+    return run_healthcheck(parsed, os.environ)
+
+
 def _compress(arguments: Sequence[str]) -> int:
     from ktlsserve.compress.command import run_compress  # noqa: PLC0415
 
@@ -117,6 +127,7 @@ RUN: dict[str, Callable[[Sequence[str]], int]] = {
     "serve": _serve,
     "doctor": _doctor,
     "check": _check,
+    "healthcheck": _healthcheck,
     "compress": _compress,
     "etags": _etags,
 }

@@ -12,6 +12,7 @@
     │   ├── OpensslFunctionMissing a function of OpenSSL's that isn't bound can't be found
     │   ├── RootError              the folder to serve can't be opened
     │   └── KernelTlsMissing       ``--tls kernel`` on a machine whose kernel can't
+    ├── Unhealthy                  ``ktlsserve healthcheck`` found a server that isn't ready
     ├── ProxyHeaderError           a load balancer's connection doesn't begin with a PROXY header
     ├── HandshakeError             the peer didn't complete a TLS handshake
     ├── HandoverError              one step of giving a connection's keys to the kernel failed
@@ -95,6 +96,10 @@ class RootError(StartupError):
 
 class KernelTlsMissing(StartupError):
     """The kernel was required to encrypt, and this one can't."""
+
+
+class Unhealthy(KtlsServeError):
+    """The server isn't ready, or can't be asked."""
 
 
 class ProxyHeaderError(KtlsServeError):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ktlsserve.arguments import check_parser, doctor_parser, said_by, serve_parser
+from ktlsserve.arguments import check_parser, doctor_parser, healthcheck_parser, said_by, serve_parser
 from ktlsserve.config import Config
 from ktlsserve.config.file import load_config
 from ktlsserve.errors import UsageError
@@ -102,7 +102,7 @@ def test_a_usage_error_says_where_help_is() -> None:
 
 
 def test_help_fits_a_terminal() -> None:
-    for parser in (serve_parser(), doctor_parser(), check_parser()):
+    for parser in (serve_parser(), doctor_parser(), check_parser(), healthcheck_parser()):
         assert max(len(line) for line in parser.format_help().splitlines()) <= 79
 
 

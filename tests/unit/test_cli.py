@@ -137,6 +137,8 @@ def test_version_and_help_leave_with_success(capsys: pytest.CaptureFixture[str])
         (["/dev/null"], "is not a folder: /dev/null"),
         (["/", "--frob"], "unknown option: --frob"),
         (["/", "--listen", "a:1", "--listen", "a:1"], 'server.listen[1]: "a:1" is in the list twice'),
+        (["healthcheck", "--url", "https://a/", "b:1"], "--url is all that is asked: it goes with neither"),
+        (["healthcheck", "localhost"], "argument HOST:PORT: 'localhost' must end in a port"),
         (["check"], "the following arguments are required: FILE"),
         (["check", "/nonexistent.toml"], "/nonexistent.toml: file: can't be read: No such file or directory"),
         (["serve", "--config", "/nonexistent.toml"], "/nonexistent.toml: file: can't be read"),
