@@ -30,9 +30,10 @@ def no_service_starts(policy: Path = POLICY) -> Iterator[None]:
 
 
 def disable(services: Iterable[str]) -> None:
-    """Have ``services``, just installed, not started at the next boot either."""
+    """Have ``services``, just installed, not started at the next boot either; units are written with their kind."""
     for service in services:
+        command = ["systemctl", "disable", service] if "." in service else ["update-rc.d", service, "disable"]
         try:
-            subprocess.run(["update-rc.d", service, "disable"], capture_output=True, check=True)
+            subprocess.run(command, capture_output=True, check=True)
         except (OSError, subprocess.CalledProcessError):
             print(f"the service {service} was installed, and may be started at the next boot", flush=True)

@@ -23,6 +23,10 @@ _OLD_RELEASES = frozenset({"bookworm"})
 _BACKPORTED = frozenset({"qemu-system-x86"})
 # Packages whose service is of the same name, and not what they are installed for.
 _WITH_SERVICE = frozenset({"haproxy", "nginx", "prometheus"})
+# Those whose units have other names.
+_WITH_UNITS = {
+    "podman": ("podman.socket", "podman.service", "podman-restart.service", "podman-auto-update.timer"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,8 @@ def _install(missing: Iterable[str], cache: Path) -> None:
             apt.install(plain)
         if backported:
             apt.install(backported, backports)
-    services.disable(sorted(_WITH_SERVICE.intersection(missing)))
+    units = [unit for name in sorted(missing) for unit in _WITH_UNITS.get(name, ())]
+    services.disable([*sorted(_WITH_SERVICE.intersection(missing)), *units])
 
 
 def _package(name: str, program: str, extra: str = "0") -> Package:

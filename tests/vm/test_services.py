@@ -45,8 +45,10 @@ def test_services_are_disabled(
     program = tmp_path / "update-rc.d"
     program.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\n[ "$1" != lost ]\n', encoding="utf-8")
     program.chmod(0o755)
+    (tmp_path / "systemctl").symlink_to(program)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    disable(["nginx", "lost"])
-    assert (tmp_path / "calls").read_text(encoding="utf-8") == "nginx disable\nlost disable\n"
+    disable(["nginx", "lost", "podman.socket"])
+    said = (tmp_path / "calls").read_text(encoding="utf-8")
+    assert said == "nginx disable\nlost disable\ndisable podman.socket\n"
     said = capsys.readouterr().out
     assert ("lost" in said, "nginx" in said) == (True, False)
