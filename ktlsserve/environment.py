@@ -9,7 +9,7 @@ empty variable is one that isn't set, because templates (Compose, Helm) leave su
 
 - Kubernetes and Docker tell each container of the services and links around it. For a service called ``ktlsserve`` they
   are ``KTLSSERVE_SERVICE_HOST``, ``KTLSSERVE_PORT_443_TCP_ADDR`` and the like; nobody wrote them, so nobody is told.
-- The tests have their own (CONTRIBUTING.md), and what they start inherits them; so does ``make serve`` from the shell
+- The tests and load tests have their own, and what they start inherits them; so does ``make serve`` from the shell
   of somebody who has set ``KTLSSERVE_CACHE``.
 - ``supervisor.inherited`` reads the one that a program which is being replaced passes on.
 """
@@ -24,7 +24,8 @@ from ktlsserve.errors import ConfigError
 from ktlsserve.options import OPTIONS, VARIABLE_PREFIX, Option, Said
 
 OF_OTHERS = frozenset(
-    f"{VARIABLE_PREFIX}{name}" for name in ("CACHE", "GUEST", "GUEST_RELEASE", "REQUIRE_KTLS", "UPGRADE")
+    f"{VARIABLE_PREFIX}{name}"
+    for name in ("CACHE", "COMPARE_CAME_FROM", "GUEST", "GUEST_RELEASE", "REQUIRE_KTLS", "UPGRADE")
 )
 # https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables; Docker's links have the form
 # of the second and third, and _NAME. A service may be called ktlsserve-admin. Only with such a value is _PORT theirs:
