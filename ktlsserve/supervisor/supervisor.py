@@ -192,6 +192,10 @@ class Supervisor:
         if self._succession.serving is None or self._succession.coming is not None or self._successor is not None:
             logger.warning("SIGUSR2: not now, the server is starting, reloading, upgrading or stopping")
             return
+        if os.getpid() == 1:
+            # The kernel would end the successor with it (pid_namespaces(7)).
+            logger.warning("SIGUSR2: not in a container, which ends with its first process: start a new container")
+            return
         try:
             succession = self._succession
             self._successor = Successor(

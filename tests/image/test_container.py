@@ -105,6 +105,20 @@ def test_its_health_check_is_green_and_red_when_the_worker_hangs(container: Cont
     assert container.healthcheck()[0] == 0
 
 
+def test_it_is_not_replaced_by_a_program_that_would_end_with_it(engine: Engine, container: Container) -> None:
+    engine.podman("kill", "--signal=USR2", container.name)
+    container.wait_for_log("SIGUSR2: not in a container, which ends with its first process: start a new container")
+    assert container.healthcheck()[0] == 0
+
+
+def test_a_reload_goes_on_with_what_the_variables_say(engine: Engine, container: Container) -> None:
+    (before,) = container.workers()
+    engine.podman("kill", "--signal=HUP", container.name)
+    container.wait_for_log("1 workers serve with the new configuration")
+    wait_until(lambda: len(container.workers()) == 1 and before not in container.workers(), "the old worker's end")
+    assert container.healthcheck()[0] == 0
+
+
 def test_a_stop_drains(engine: Engine, image: str, place: Path) -> None:
     """A client that takes its time gets all of it, and the container ends with status 0."""
     with Container(engine, image, volumes={"/srv/site": place / "site"}) as container:
