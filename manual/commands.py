@@ -71,7 +71,7 @@ def told_default(help_text: str) -> tuple[str, str]:
     at_end = re.fullmatch(r"(.*) \(default(?: for both)?: (.*)\)", help_text)
     if at_end:
         return at_end[1], at_end[2]
-    among_others = re.search(r"(\S+(?: \w+)*) \(default\)", help_text)
+    among_others = re.search(r"(?:^|[,;:] )([^,;:]+?) \(default\)", help_text)
     if among_others:
         return help_text.replace(" (default)", ""), among_others[1]
     return help_text, ""

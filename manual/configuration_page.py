@@ -25,8 +25,8 @@ Written by `python -m manual` from the program's own settings; a test compares t
 configuration file is [config/default.toml](../config/default.toml); [config/example.toml](../config/example.toml) is a
 file for several sites, and [rules and sites](rules-and-sites.md) goes through it.
 
-A file needs only what differs from the defaults. Unknown keys are errors, and `ktlsserve check FILE` tells all errors at
-once, each with its key and line. Paths are relative to the file's folder. Names end in their unit: `_s` is seconds,
+A file needs only what differs from the defaults. Unknown keys are errors, and `ktlsserve check FILE` tells all errors
+at once, each with its key and line. Paths are relative to the file's folder. Names end in their unit: `_s` is seconds,
 `_bytes` is bytes. [Options of the command line](cli.md#ktlsserve-serve) go before the file. SIGHUP makes a running
 server read the file again.
 """
@@ -65,9 +65,9 @@ def _table(name: str, field: Field[Any], options: dict[str, list[str]]) -> str:
     check = check_of(field)
     if isinstance(check, Table):
         return _section(name, name, check.shape, options)
-    assert isinstance(check, ListOf)
-    assert isinstance(check.item, Table)
-    return _array(name, name, field, check.item.shape)
+    if isinstance(check, ListOf) and isinstance(check.item, Table):
+        return _array(name, name, field, check.item.shape)
+    raise TypeError(f"neither a table nor an array of tables: {name}")
 
 
 def _section(title: str, path: str, shape: type[DataclassInstance], options: dict[str, list[str]]) -> str:

@@ -31,7 +31,7 @@ def man_page(commands: list[Command]) -> str:
     """Return ``ktlsserve.1``; the first command is the one whose help is the program's."""
     serve = commands[0]
     parts = [
-        f'.\\" Written by `python -m manual`; changes made here are lost.\n'
+        '.\\" Written by `python -m manual`; changes made here are lost.',
         f'.TH KTLSSERVE 1 "{DATE}" "ktlsserve {__version__}" "User Commands"',
         f".SH NAME\nktlsserve \\- {_escaped(_lower(serve.summary))}",
         ".SH SYNOPSIS\n" + "\n.br\n".join(_synopsis(line) for line in _usages(commands)),
@@ -58,8 +58,7 @@ def _command(command: Command) -> str:
     lines = [f".SH {command.name.upper()}"]
     if command.name != "serve":
         lines.append(_paragraphs(command.parser.description or ""))
-    for action in command.operands:
-        lines.append(f".TP\n.I {_escaped(str(action.metavar))}\n{_flowing(action.help or '')}")
+    lines += [f".TP\n.I {_escaped(str(one.metavar))}\n{_flowing(one.help or '')}" for one in command.operands]
     for group in command.parser._action_groups:  # noqa: SLF001 - argparse shows them in its help alone
         members = [action for action in group._group_actions if action.option_strings]  # noqa: SLF001 - see above
         if members and group.title not in {"options", None}:

@@ -23,7 +23,7 @@ too."""
 
 EPILOG = """\
 examples:
-  ktlsserve compress ./site && ktlsserve etags ./site
+  ktlsserve etags ./site
   ktlsserve etags ./site --prune
 
 Exit status: 0 done (with --check: nothing is to be done), 1 something could
