@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from manual.asking import variable_of
 from manual.commands import Command, epilog_blocks, invocation, told_default
 from manual.flowing import flowing
 
@@ -40,7 +41,10 @@ def _section(command: Command) -> str:
     if command.operands:
         rows = [f"| `{action.metavar}` | {_cell(action.help or '')} |\n" for action in command.operands]
         parts.append(f"| Argument | Meaning |\n|---|---|\n{''.join(rows)}")
-    parts.append(f"| Option | Default | Meaning |\n|---|---|---|\n{''.join(map(_row, command.options))}")
+    parts += [
+        f"| Option | Default | Meaning |\n|---|---|---|\n{''.join(map(_row, command.options))}",
+        *_variables(command),
+    ]
     parts += [_epilog(block) for block in epilog_blocks(command.parser)]
     return "\n".join(parts)
 
@@ -48,6 +52,18 @@ def _section(command: Command) -> str:
 def _row(action: argparse.Action) -> str:
     meaning, default = told_default(action.help or "")
     return f"| `{_cell(invocation(action))}` | {_cell(default)} | {_cell(meaning)} |\n"
+
+
+def _variables(command: Command) -> list[str]:
+    """List the variables of the environment that say the same as options, if there are any."""
+    if command.name != "serve":
+        return []
+    rows = [
+        f"| `{variable}` | `{_cell(invocation(action))}` |\n"
+        for action in command.options
+        if (variable := variable_of(action))
+    ]
+    return [f"| Variable of the environment | Says the same as |\n|---|---|\n{''.join(rows)}"] if rows else []
 
 
 def _epilog(block: str) -> str:

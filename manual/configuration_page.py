@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 from dataclasses import MISSING, Field
 from typing import TYPE_CHECKING, Any
 
-from ktlsserve.arguments import overrides_of, serve_parser
+from ktlsserve.arguments import serve_parser
 from ktlsserve.config import Config
 from ktlsserve.config.checks import Choice, Entries, ListOf, Seconds, WholeNumber
 from ktlsserve.config.table import Table, check_of, example_of, is_required, reason_of, settings
 from ktlsserve.config.toml import toml_value
+from manual.asking import setting_of, variable_of
 from manual.commands import invocation
 from manual.flowing import flowing
 
@@ -31,11 +31,6 @@ at once, each with its key and line. Paths are relative to the file's folder. Na
 server read the file again.
 """
 
-# A value that each placeholder stands for, so that an option can be asked which setting it sets.
-_SAMPLES = {"HOST:PORT": "127.0.0.1:0", "CIDR": "192.0.2.0/24", "N|auto": "1"}
-# One without the other is an error.
-_PAIRS = {"--cert": ["--key", "x"], "--key": ["--cert", "x"]}
-
 
 def configuration_page() -> str:
     """Return the page."""
@@ -46,19 +41,12 @@ def configuration_page() -> str:
 
 
 def options_by_key() -> dict[str, list[str]]:
-    """Return, by key path, the options of ``serve`` that go before the setting."""
+    """Return, by key path, what goes before the setting: options of ``serve``, and variables of the environment."""
     found: dict[str, list[str]] = {}
     for action in serve_parser()._actions:  # noqa: SLF001 - argparse lists them nowhere else
-        if action.option_strings and action.nargs != 0:
-            for key in overrides_of(serve_parser().parse(_sample(action))):
-                found.setdefault(key, []).append(invocation(action))
+        if key := setting_of(action):
+            found.setdefault(key, []).extend(filter(None, [invocation(action), variable_of(action)]))
     return found
-
-
-def _sample(action: argparse.Action) -> list[str]:
-    name = action.option_strings[0]
-    value = next(iter(action.choices)) if action.choices else _SAMPLES.get(str(action.metavar), "x")
-    return [name, value, *_PAIRS.get(name, [])]
 
 
 def _table(name: str, field: Field[Any], options: dict[str, list[str]]) -> str:
@@ -115,7 +103,7 @@ def _key(
 
 
 def _said(options: tuple[str, ...] | list[str]) -> str:
-    return f" On the command line: {', '.join(f'`{option}`' for option in options)}." if options else ""
+    return f" Also said by {' and '.join(f'`{option}`' for option in options)}." if options else ""
 
 
 def _default(field: Field[Any]) -> str | None:

@@ -7,6 +7,7 @@ import re
 import textwrap
 
 from ktlsserve import __version__
+from manual.asking import variable_of
 from manual.commands import Command, epilog_blocks, invocation
 
 DATE = "2026-11-26"
@@ -37,10 +38,20 @@ def man_page(commands: list[Command]) -> str:
         ".SH SYNOPSIS\n" + "\n.br\n".join(_synopsis(line) for line in _usages(commands)),
         f".SH DESCRIPTION\n{_paragraphs(serve.parser.description or '')}",
         *[_command(command) for command in commands],
+        *_environment(serve),
         ".SH FILES\n" + "\n".join(f".TP\n.I {_escaped(path)}\n{_flowing(text)}" for path, text in _FILES.items()),
         f".SH SEE ALSO\n{_references(_SEE_ALSO)}",
     ]
     return "\n".join(parts) + "\n"
+
+
+def _environment(serve: Command) -> list[str]:
+    entries = [
+        f".TP\n.B {_escaped(variable)}\nSays the same as {_escaped(action.option_strings[0])}."
+        for action in serve.options
+        if (variable := variable_of(action))
+    ]
+    return [".SH ENVIRONMENT\n" + "\n".join(entries)] if entries else []
 
 
 def _usages(commands: list[Command]) -> list[str]:

@@ -60,11 +60,11 @@ def test_a_key_begins_with_its_default(key: str, begin: str) -> None:
 
 def test_what_a_value_may_be_is_told() -> None:
     text = " ".join(section("tls.mode", PAGE).split())
-    assert 'May be "auto", "kernel", "userspace" or "off". On the command line: `--tls MODE`.' in text
+    assert 'May be "auto", "kernel", "userspace" or "off". Also said by `--tls MODE`' in text
 
 
 def test_every_option_of_serve_that_sets_something_is_with_its_setting() -> None:
-    told = {option.split()[0] for options in options_by_key().values() for option in options}
+    told = {option.split()[0] for options in options_by_key().values() for option in options if option[0] == "-"}
     known = {action.option_strings[0] for action in serve_parser()._actions if action.option_strings}
     # Which file is read, and what ends at once, is no setting.
     assert known - told == {"--config", "-h", "--version"}

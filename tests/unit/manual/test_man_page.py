@@ -66,7 +66,7 @@ def test_it_is_of_this_version_and_dated_by_the_changelog() -> None:
 
 
 def test_no_line_of_text_is_taken_for_a_request() -> None:
-    known = {"TH", "SH", "SS", "TP", "PP", "I", "BR", "br", "nf", "fi", "RS", "RE", '\\"'}
+    known = {"TH", "SH", "SS", "TP", "PP", "I", "B", "BR", "br", "nf", "fi", "RS", "RE", '\\"'}
     for line in man_page(commands()).splitlines():
         if line.startswith((".", "'")):
             assert line[1:].split(" ")[0] in known, line
