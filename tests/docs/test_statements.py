@@ -47,7 +47,7 @@ def test_settings_exist_and_have_the_defaults_that_are_told() -> None:
     config = Config()
     # Headings of the doctor's checks look like settings.
     text = re.sub(r"^#.*", "", "\n".join(WRITTEN.values()), flags=re.MULTILINE)
-    told = re.findall(r"`(\w+)\.(\w+)`(?:(?: =)? \(`?([^\s`)]+))?", text)
+    told = re.findall(r"`(\w+)\.(\w+)`(?:(?: =)? \(`?([^\s`)]+)`?(?: s)?\))?", text)
     named = [(table, key, value) for table, key, value in told if table in settings(Config)]
     assert len(named) > 20
     for table, key, value in named:
@@ -124,6 +124,16 @@ def test_the_keys_of_the_status_are_those_of_the_program() -> None:
     for key in ("workers", "certificates"):
         (item,) = told[key]
         assert set(re.findall(r"`(\w+)`", rows[key])) - {stage.value for stage in WorkerStage} == set(item)
+
+
+# Benchmarks.
+
+
+@pytest.mark.parametrize("heading", ["Fairness", "Idle connections"])
+def test_figures_are_those_of_the_tools_own_page(heading: str) -> None:
+    (told,) = tables(section(heading, page("docs/benchmarks.md")))
+    (measured,) = tables(section(heading, page("loadtests/README.md")))
+    assert told == measured
 
 
 # Paths.
