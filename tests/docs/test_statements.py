@@ -12,6 +12,7 @@ from ktlsserve.admin.metrics import DURATION_HELP, DURATION_NAME, METRICS
 from ktlsserve.admin.status import status_object
 from ktlsserve.arguments import COMMANDS
 from ktlsserve.config import Config
+from ktlsserve.config.checks import ListOf
 from ktlsserve.config.file import parse_config
 from ktlsserve.config.table import Table, check_of, settings
 from ktlsserve.http1.answer import ALLOWED_METHODS
@@ -19,7 +20,7 @@ from ktlsserve.http1.ranges import MAX_RANGES
 from ktlsserve.kernel.floors import KernelVersion, kernel_version, rx_floor
 from ktlsserve.observe.server_state import WorkerStage
 from ktlsserve.tls.failures import REASONS
-from tests.support.documents import MADE, PAGES, blocks, page, section, tables
+from tests.support.documents import MADE, PAGES, blocks, headings, page, section, tables
 from tests.support.server import CHECKOUT, Server
 from tests.support.snapshots import snapshot
 
@@ -44,18 +45,18 @@ def test_the_exit_statuses_are_those_of_the_program() -> None:
 
 
 def test_settings_exist_and_have_the_defaults_that_are_told() -> None:
-    config = Config()
     # Headings of the doctor's checks look like settings.
     text = re.sub(r"^#.*", "", "\n".join(WRITTEN.values()), flags=re.MULTILINE)
     told = re.findall(r"`(\w+)\.(\w+)`(?:(?: =)? \(`?([^\s`)]+)`?(?: s)?\))?", text)
     named = [(table, key, value) for table, key, value in told if table in settings(Config)]
     assert len(named) > 20
     for table, key, value in named:
-        shape = check_of(settings(Config)[table])
-        assert isinstance(shape, Table)
-        assert key in settings(shape.shape), f"{table}.{key}"
-        default = getattr(getattr(config, table), key)
+        check = check_of(settings(Config)[table])
+        item = check.item if isinstance(check, ListOf) else check
+        assert isinstance(item, Table)
+        assert key in settings(item.shape), f"{table}.{key}"
         if value:
+            default = getattr(getattr(Config(), table), key)
             assert value in {f"{default:g}" if isinstance(default, float) else str(default), *_strings(default)}
 
 
@@ -131,9 +132,12 @@ def test_the_keys_of_the_status_are_those_of_the_program() -> None:
 
 @pytest.mark.parametrize("heading", ["Fairness", "Idle connections"])
 def test_figures_are_those_of_the_tools_own_page(heading: str) -> None:
-    (told,) = tables(section(heading, page("docs/benchmarks.md")))
-    (measured,) = tables(section(heading, page("loadtests/README.md")))
-    assert told == measured
+    (told,) = tables(section(heading, WRITTEN["docs/benchmarks.md"]))
+    others = [name for name, text in WRITTEN.items() if heading in headings(text) and name != "docs/benchmarks.md"]
+    assert others
+    for name in others:
+        (measured,) = tables(section(heading, WRITTEN[name]))
+        assert told == measured, name
 
 
 # Paths.
@@ -172,7 +176,11 @@ def test_paths_of_the_checkout_exist(name: str) -> None:
 # Configurations and what a server prints.
 
 
-@pytest.mark.parametrize("name", [name for name, text in WRITTEN.items() if blocks("toml", text)])
+@pytest.mark.parametrize(
+    "name",
+    # What stands in that page are scenarios of load tests.
+    [name for name, text in WRITTEN.items() if blocks("toml", text) and name != "docs/load-testing.md"],
+)
 def test_configurations_are_valid(name: str) -> None:
     if name == "docs/rules-and-sites.md":
         # Its pieces are those of config/example.toml, which tests/process/test_rules_and_sites.py serves with.

@@ -80,7 +80,8 @@ def commands(text: str) -> list[str]:
 
     Comments behind a command are left out.
     """
-    plain = [re.sub(r"\s+#.*", "", line) for block in blocks("sh", text) for line in block.splitlines()]
+    joined = [re.sub(r"\s*\\\n\s*", " ", block) for block in blocks("sh", text)]
+    plain = [re.sub(r"\s+#.*", "", line) for block in joined for line in block.splitlines()]
     found = dict.fromkeys([*plain, *(shown.command for shown in transcript(text))])
     return [command for command in found if command and not command.startswith("#")]
 
