@@ -48,7 +48,7 @@ def test_settings_exist_and_have_the_defaults_that_are_told() -> None:
     # Headings of the doctor's checks look like settings.
     text = re.sub(r"^#.*", "", "\n".join(WRITTEN.values()), flags=re.MULTILINE)
     told = re.findall(r"`(\w+)\.(\w+)`(?:(?: =)? \(`?([^\s`)]+)`?(?: s)?\))?", text)
-    named = [(table, key, value) for table, key, value in told if table in settings(Config)]
+    named = [one for one in told if one[0] in settings(Config) and one[1] != "toml"]
     assert len(named) > 20
     for table, key, value in named:
         check = check_of(settings(Config)[table])
