@@ -5,4 +5,4 @@ request and writes the head of the reply, ``files`` opens what is asked for, ``w
 the workers, and ``observe`` tells what happened.
 """
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"

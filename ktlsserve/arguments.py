@@ -59,6 +59,30 @@ access log anew, SIGUSR2 replaces the program on the same sockets.
 Exit status: 0 stopped as asked, 2 wrong arguments or configuration, 3 could
 not start, 1 anything else."""
 
+DOCTOR_DESCRIPTION = """\
+Tell what this machine can do, and for each 'no' the reason and the cure. As
+root, the probe itself may load the kernel's module tls."""
+
+DOCTOR_EPILOG = """\
+examples:
+  ktlsserve doctor
+  ktlsserve doctor --json | python3 -c \\
+      'import json, sys; print(json.load(sys.stdin)["kernel"]["available"])'
+
+Exit status: 0, whatever is found; a script looks at kernel.available in the
+JSON."""
+
+CHECK_DESCRIPTION = """\
+Tell all that is wrong with a configuration file, and with the files that it
+names: each error with its key and line."""
+
+CHECK_EPILOG = """\
+examples:
+  ktlsserve check /etc/ktlsserve.toml
+  ktlsserve check ktlsserve.toml && kill -HUP "$(cat /run/ktlsserve.pid)"
+
+Exit status: 0 nothing is wrong, 2 something is."""
+
 
 HEALTHCHECK_DESCRIPTION = """\
 Ask a server on this machine whether it is ready. Where it listens is read from
@@ -141,9 +165,12 @@ def doctor_parser() -> Parser:
     """Return the parser of ``doctor``."""
     parser = Parser(
         prog="ktlsserve doctor",
-        description="Tell what this machine can do, and for each 'no' the reason and the cure.",
+        usage="ktlsserve doctor [--json]",
+        description=DOCTOR_DESCRIPTION,
+        epilog=DOCTOR_EPILOG,
     )
-    parser.add_argument("--json", action="store_true", help="for programs")
+    group = parser.add_argument_group("report")
+    group.add_argument("--json", action="store_true", help="for programs")
     add_information(parser)
     return parser
 
@@ -151,9 +178,7 @@ def doctor_parser() -> Parser:
 def check_parser() -> Parser:
     """Return the parser of ``check``."""
     parser = Parser(
-        prog="ktlsserve check",
-        description="Tell all that is wrong with a configuration file, and with the files that it\n"
-        "names. Exit status: 0 nothing is, 2 something is.",
+        prog="ktlsserve check", usage="ktlsserve check FILE", description=CHECK_DESCRIPTION, epilog=CHECK_EPILOG
     )
     parser.add_argument("file", metavar="FILE", type=_typed(_file), help="TOML file, as for serve --config")
     add_information(parser)

@@ -1,4 +1,4 @@
-"""The snapshot as JSON, for programs that aren't Prometheus; its keys are documented in the README, and stay."""
+"""The snapshot as JSON, for programs that aren't Prometheus; its keys are documented in docs/metrics.md, and stay."""
 
 from __future__ import annotations
 

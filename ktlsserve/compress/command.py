@@ -26,6 +26,11 @@ left alone, those that changed get new ones. Hidden files and symbolic links
 are left out, and so is what doesn't get a twentieth smaller."""
 
 EPILOG = """\
+examples:
+  ktlsserve compress ./site
+  ktlsserve compress ./site --codings br,gzip --prune
+  ktlsserve compress ./site --check
+
 Exit status: 0 done (with --check: nothing is to be done), 1 something could
 not be done (with --check: something is to be done), 2 wrong arguments, 3 a
 package is missing. An interrupt leaves no file half made."""

@@ -22,6 +22,10 @@ links are left out. To be run after ktlsserve compress: app.js.br has a sidecar
 too."""
 
 EPILOG = """\
+examples:
+  ktlsserve etags ./site
+  ktlsserve etags ./site --prune
+
 Exit status: 0 done (with --check: nothing is to be done), 1 something could
 not be done (with --check: something is to be done), 2 wrong arguments. An
 interrupt leaves no file half made."""

@@ -12,7 +12,7 @@ from tests.support.memory_site import MemoryFile
 
 
 def tag_of(content: bytes) -> bytes:
-    """Return the entity-tag of a file with this content, as the README describes it."""
+    """Return the entity-tag of a file with this content, as docs/http.md describes it."""
     return f'"{blake2b(content, digest_size=16).hexdigest()}-{len(content):x}"'.encode()
 
 

@@ -1,4 +1,4 @@
-"""The README's section on rules and sites, as it stands there: its configuration, its files, its commands."""
+"""docs/rules-and-sites.md as it stands there: its configuration, its files, its commands."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.documents import Shown, blocks, commands, is_as_shown, page, transcript
 from tests.support.pki import new_authority, write_pair
 from tests.support.programs import find_program
-from tests.support.readme import Shown, blocks, commands, is_as_shown, section, transcript
 from tests.support.server import CHECKOUT, Server
 from tests.support.waiting import LIMIT_S, wait_until
 
 pytestmark = pytest.mark.slow
 
-TEXT = section("Rules and sites")
+TEXT = page("docs/rules-and-sites.md")
 EXAMPLE = CHECKOUT / "config" / "example.toml"
 SHOWN = transcript(TEXT)
 # A configuration of its own, which is no piece of the example.
@@ -42,7 +42,7 @@ class Example:
 
 
 def make_files(folder: Path) -> None:
-    """Make the files that the section names; each holds its path, in as many lines as make it worth compressing."""
+    """Make the files that the page names; each holds its path, in as many lines as make it worth compressing."""
     for path in blocks("", TEXT)[0].split():
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ def make_certificates(folder: Path) -> Path:
 
 
 def run_before(command: str, folder: Path) -> None:
-    """Run a command of the section as it stands there; a question is answered with the password."""
+    """Run a command of the page as it stands there; a question is answered with the password."""
     program, *arguments = shlex.split(command)
     start = [sys.executable, "-m", program] if program == "ktlsserve" else [find_program(program)]
     # Without a terminal, the question is put on standard error and answered on standard input.
@@ -125,7 +125,7 @@ def test_the_pieces_are_those_of_the_example() -> None:
     for site in keys["site"]:
         assert f'names = ["{site["names"][0]}"]' in shown
         for rule in site.get("rule", ()):
-            assert f'path = "{rule["path"]}"' in shown, "a rule of the example that the README doesn't explain"
+            assert f'path = "{rule["path"]}"' in shown, "a rule of the example that the page doesn't explain"
 
 
 def test_there_is_nothing_that_is_not_run() -> None:
