@@ -1,0 +1,41 @@
+"""The results as files: all of them as JSON for programs, tables as Markdown, a page as HTML."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from loadtests.compare.report import Report
+from loadtests.compare.report_html import to_html
+from loadtests.compare.report_markdown import to_markdown
+from loadtests.compare.rows import row_to_json
+
+_FORMAT = 1
+
+
+def save(report: Report, folder: Path) -> list[Path]:
+    """Write ``results.json``, ``table.md`` and ``report.html``; return their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    contents = {
+        "results.json": to_json(report),
+        "table.md": to_markdown(report),
+        "report.html": to_html(report),
+    }
+    for name, text in contents.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in contents]
+
+
+def to_json(report: Report) -> str:
+    """Return the results for programs."""
+    document = {
+        "format": _FORMAT,
+        "command": report.command,
+        "started": report.started,
+        "machine": dict(report.machine),
+        "settings": dict(report.settings),
+        "versions": dict(report.versions),
+        "absent": list(report.absent),
+        "rows": [row_to_json(row) for row in report.rows],
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
