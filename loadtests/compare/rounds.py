@@ -22,7 +22,7 @@ from loadtests.compare.scenarios import Scenario
 
 # The run in which system calls are counted: long enough that its handshakes are few beside its requests.
 _COUNTING_S = 2
-_CONNECTIONS = 100
+CONNECTIONS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +92,14 @@ class _Measured:
     def connections(self) -> Iterator[Sample]:
         """See what connections take, before anything else has made the servers' memory grow."""
         for name in self._plan.servers:
-            self._progress.step(f"{_CONNECTIONS} connections to {name}, MTU {self._mtu}")
+            self._progress.step(f"{CONNECTIONS} connections to {name}, MTU {self._mtu}")
             if name not in self._running:
                 continue
             for scenario in self._plan.scenarios[:1]:
                 sample = Sample(self._key(name, scenario), 0)
                 try:
                     taken = measuring.memory(
-                        self._running[name], self._ground.paths[0], self._ground.pem, _CONNECTIONS, self._tools
+                        self._running[name], self._ground.paths[0], self._ground.pem, CONNECTIONS, self._tools
                     )
                     sample = replace(sample, values={"memory_bytes_per_connection": taken})
                 except BenchError as error:
