@@ -6,11 +6,11 @@ import shlex
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from loadtests.baselines import BASELINES
+from loadtests.baselines import BASELINES, FetchFailed, debian
 from loadtests.bench import procfs
 from loadtests.bench.errors import BenchError, SetupError
 from loadtests.bench.processors import Processors, choose_here
@@ -26,6 +26,9 @@ from loadtests.compare.samples import Sample
 from loadtests.compare.saving import save
 from loadtests.compare.scenarios import SCENARIOS
 
+# What Debian 12's nginx can't do.
+FETCHED = ("nginx-h3", "nginx-h3-gso")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what the options ask for.
@@ -34,10 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parse_options(arguments)
     try:
-        missing = {name: reason for name in options.on_host if (reason := BASELINES[name].missing())}
+        missing = missing_servers(options.on_host)
         if options.listing:
             print("\n".join(f"{name}: {missing.get(name, 'present')}" for name in options.on_host))
             return 0
+        if options.fetch and any(name in missing for name in FETCHED):
+            missing = _fetch(options, missing)
         if options.in_guest:
             guest.provide()
         # From here on there is no network but the loopback.
@@ -49,6 +54,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def missing_servers(names: Iterable[str]) -> dict[str, str]:
+    """Say of each server that can't be started why, and what to install."""
+    return {name: reason for name in names if (reason := BASELINES[name].missing())}
+
+
+def _fetch(options: Options, missing: dict[str, str]) -> dict[str, str]:
+    """Have the fair baseline in the cache, and say what is missing then; without a network it stays so."""
+    print("compare: fetching Debian 13's nginx, which has HTTP/3, into the cache", file=sys.stderr)
+    try:
+        debian.fetch()
+    except FetchFailed as error:
+        return missing | {name: f"{missing[name]} ({error})" for name in FETCHED if name in missing}
+    return missing_servers(options.on_host)
 
 
 def _compare(options: Options, missing: dict[str, str], command: str) -> int:

@@ -59,23 +59,26 @@ def main(arguments: Sequence[str]) -> int:
         make_certificate(folder / "server.pem")
         for mtu in mtus:
             namespace.set_mtu(mtu)
-            for sample in _measure(folder, rounds, mtu):
+            for sample in measure(folder, SERVERS, CASES, rounds, mtu):
                 print(MARK + json.dumps(sample_to_json(sample)), flush=True)
     return 0
 
 
-def _measure(folder: Path, rounds: int, mtu: int) -> Iterator[Sample]:
+def measure(
+    folder: Path, servers: Sequence[str], cases: Sequence[GuestCase], rounds: int, mtu: int
+) -> Iterator[Sample]:
+    """Yield a sample for each run on the tree and with the certificate in ``folder``, the refused included."""
     pem = folder / "server.pem"
     site = Site(folder / "tree", pem, pem, pem)
     with ExitStack() as stack:
         running: dict[str, Running] = {}
-        for server in SERVERS:
+        for server in servers:
             try:
                 running[server] = stack.enter_context(BASELINES[server].start(site))
             except BenchError as error:
-                for case in CASES:
+                for case in cases:
                     yield Sample(_key(server, case, mtu), 0, problem=f"at its start: {error}")
-        for case in CASES:
+        for case in cases:
             lost: set[str] = set()
             for number in range(rounds):
                 for server, started in running.items():

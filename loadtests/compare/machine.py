@@ -18,6 +18,7 @@ def describe(processors: Processors) -> dict[str, str]:
     """Return facts by name."""
     return {
         **machine.describe(processors),
+        **caution(os.getloadavg()[0], os.cpu_count() or 1),
         "processors": str(os.cpu_count()),
         "memory": f"{psutil.virtual_memory().total / (1 << 30):.1f} GiB",
         "system": distribution(Path("/etc/os-release").read_text(encoding="utf-8")),
@@ -28,6 +29,14 @@ def describe(processors: Processors) -> dict[str, str]:
 def client() -> dict[str, str]:
     """Return which client it was."""
     return {"client": f"locust {importlib.metadata.version('locust')}, {pycurl.version}"}
+
+
+def caution(load: float, processors: int) -> dict[str, str]:
+    """Return what a busy machine makes of the figures, nothing where it had time."""
+    if load < processors / 2:
+        return {}
+    said = f"{processors} processors had other work (load average {load:.1f}): ratios below 2 may be noise"
+    return {"busy machine": said}
 
 
 def distribution(os_release: str) -> str:

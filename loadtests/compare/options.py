@@ -31,6 +31,7 @@ class Options:
     duration_s: int
     kernel: str
     out: Path
+    fetch: bool
     listing: bool
 
     @property
@@ -58,6 +59,7 @@ def parse_options(arguments: Sequence[str] | None = None) -> Options:
         duration_s=parsed.duration or (2 if quick else 5),
         kernel=parsed.kernel,
         out=parsed.out,
+        fetch=not parsed.no_fetch,
         listing=parsed.list,
     )
 
@@ -97,6 +99,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--out", type=Path, default=Path("compare-results"), metavar="DIR", help="where results go [%(default)s]"
+    )
+    parser.add_argument(
+        "--no-fetch",
+        action="store_true",
+        help="do without nginx with HTTP/3 rather than fetch Debian 13's into the cache",
     )
     parser.add_argument("--list", action="store_true", help="say which servers there are and what is missing, and end")
     return parser

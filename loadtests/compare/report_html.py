@@ -15,9 +15,10 @@ from loadtests.compare.samples import BY_KEY, METRICS, Group, Metric, Unit
 # Beside what a scenario is about: the cause that tells most.
 _CAUSE = "syscalls_per_mb"
 _LEGEND = (
-    '<p class="soft">Each mark is a median on a logarithmic scale, less is better, the bar behind it reaches from the '
-    "least to the greatest round. "
-    '<span class="key"></span>TLS over TCP <span class="key diamond"></span>HTTP/3 over QUIC</p>'
+    '<p class="soft legend">Each mark is a median on a logarithmic scale, less is better, the bar behind it reaches '
+    "from the least to the greatest round. "
+    '<span class="kind"><span class="key"></span>TLS over TCP</span> '
+    '<span class="kind"><span class="key diamond"></span>HTTP/3 over QUIC</span></p>'
 )
 
 
@@ -28,6 +29,7 @@ def to_html(report: Report) -> str:
         "<h1>ktlsserve against QUIC and nginx</h1>",
         f'<p class="soft">{escape(report.started)} · <code>{escape(report.command)}</code></p>',
         "<h2>In short</h2>",
+        '<p class="soft">What the server itself used, and how many times as much the others did.</p>',
         f'<ul class="short">{"".join(_finding(report, *section) for section in sections.items())}</ul>',
         _refused(report.rows),
         _LEGEND,

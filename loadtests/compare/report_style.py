@@ -38,7 +38,9 @@ path.grid,path.track{fill:none;stroke:var(--line)}
 .tls{fill:var(--tls);stroke:var(--tls)}
 .quic{fill:var(--quic);stroke:var(--quic)}
 path.spread{stroke-width:3;fill:none}
-.key{display:inline-block;width:.7rem;height:.7rem;margin:0 .3rem 0 .6rem;background:var(--tls);border-radius:50%}
+.legend{margin-top:1rem}
+.kind{white-space:nowrap}
+.key{display:inline-block;width:.7rem;height:.7rem;margin:0 .35rem 0 .6rem;background:var(--tls);border-radius:50%}
 .key.diamond{background:var(--quic);border-radius:0;transform:rotate(45deg) scale(.85)}
 table{width:100%;border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.875rem}
 th,td{padding:.35rem .5rem .35rem 0;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}

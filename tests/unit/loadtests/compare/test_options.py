@@ -51,6 +51,11 @@ def test_where_kernel_tls_is_measured(kernel: str, on_host: bool, in_guest: bool
     assert "ktlsserve" in options.on_host
 
 
+def test_what_is_missing_is_fetched_unless_that_is_unwanted() -> None:
+    assert parse_options([]).fetch
+    assert not parse_options(["--no-fetch"]).fetch
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
