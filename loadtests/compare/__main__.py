@@ -37,18 +37,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parse_options(arguments)
     try:
-        missing = missing_servers(options.on_host)
         if options.listing:
+            missing = missing_servers(options.on_host)
             print("\n".join(f"{name}: {missing.get(name, 'present')}" for name in options.on_host))
             return 0
-        if options.fetch and any(name in missing for name in FETCHED):
-            missing = _fetch(options, missing)
-        if options.in_guest:
-            guest.provide()
-        # From here on there is no network but the loopback.
-        namespace.enter()
+        if not namespace.inside():
+            _prepare(options)
+            namespace.enter()
+        # Up, before anything is looked for: whether the kernel has TLS is tried on a connection.
+        namespace.set_mtu(options.mtus[0])
         command = shlex.join(["python", "-m", "loadtests.compare", *(sys.argv[1:] if arguments is None else arguments)])
-        return _compare(options, missing, command)
+        return _compare(options, missing_servers(options.on_host), command)
     except BenchError as error:
         print(f"compare: error: {error}", file=sys.stderr)
         return 2
@@ -61,14 +60,17 @@ def missing_servers(names: Iterable[str]) -> dict[str, str]:
     return {name: reason for name in names if (reason := BASELINES[name].missing())}
 
 
-def _fetch(options: Options, missing: dict[str, str]) -> dict[str, str]:
-    """Have the fair baseline in the cache, and say what is missing then; without a network it stays so."""
-    print("compare: fetching Debian 13's nginx, which has HTTP/3, into the cache", file=sys.stderr)
-    try:
-        debian.fetch()
-    except FetchFailed as error:
-        return missing | {name: f"{missing[name]} ({error})" for name in FETCHED if name in missing}
-    return missing_servers(options.on_host)
+def _prepare(options: Options) -> None:
+    """Fetch what is to be there later, while there is a network; raises SetupError where nothing goes without it."""
+    missing = missing_servers(options.on_host)
+    if options.fetch and any(name in missing for name in FETCHED):
+        print("compare: fetching Debian 13's nginx, which has HTTP/3, into the cache", file=sys.stderr)
+        try:
+            debian.fetch()
+        except FetchFailed as error:
+            print(f"compare: {error}", file=sys.stderr)
+    if options.in_guest:
+        guest.provide()
 
 
 def _compare(options: Options, missing: dict[str, str], command: str) -> int:
@@ -101,6 +103,7 @@ def _compare(options: Options, missing: dict[str, str], command: str) -> int:
         _settings(plan, options),
         {name: BASELINES[name].version() for name in servers} | machine.client(),
         absent,
+        samples,
         make_rows(samples),
         {scenario.name: scenario.primary for scenario in SCENARIOS.values()} | guest.PRIMARY,
     )

@@ -47,16 +47,16 @@ def timed(running: Running, key: RowKey, number: int, order: Order, tools: Tools
 def timed_values(load: Load, used: Usage, counted: NetworkCounts) -> dict[str, float]:
     """Compute the figures of a timed run."""
     gigabytes, thousands = load.bytes / _GIGABYTE, load.requests / 1000
+    parts_s = {"cpu": used.cpu_s}
+    if used.user_share is not None:
+        parts_s["cpu_user"] = used.cpu_s * used.user_share
+        parts_s["cpu_system"] = used.cpu_s * (1 - used.user_share)
     return {
         "requests_per_s": load.requests / load.duration_s,
         "gb_per_s": gigabytes / load.duration_s,
         **load.percentiles_ms,
-        "cpu_s_per_gb": used.cpu_s / gigabytes,
-        "cpu_user_s_per_gb": used.user_s / gigabytes,
-        "cpu_system_s_per_gb": used.system_s / gigabytes,
-        "cpu_s_per_1000_requests": used.cpu_s / thousands,
-        "cpu_user_s_per_1000_requests": used.user_s / thousands,
-        "cpu_system_s_per_1000_requests": used.system_s / thousands,
+        **{f"{part}_s_per_gb": part_s / gigabytes for part, part_s in parts_s.items()},
+        **{f"{part}_s_per_1000_requests": part_s / thousands for part, part_s in parts_s.items()},
         "server_busy": used.cpu_s / load.duration_s,
         "context_switches_per_mb": used.context_switches / (load.bytes / _MEGABYTE),
         "tcp_retransmits": counted.tcp_retransmits,

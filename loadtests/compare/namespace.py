@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from loadtests.bench.errors import SetupError
 
@@ -19,14 +20,15 @@ _OWN_NETWORK = Path("/proc/self/ns/net")
 _MARK = "KTLSSERVE_COMPARE_CAME_FROM"
 
 
-def enter() -> None:
-    """Run this program again in a new network namespace, unless that has happened.
-
-    Raises SetupError where none can be made.
-    """
+def inside() -> bool:
+    """Tell whether this program has been run again in a network of its own."""
     here = str(_OWN_NETWORK.readlink())
-    if os.environ.get(_MARK, here) != here:
-        return
+    return os.environ.get(_MARK, here) != here
+
+
+def enter() -> NoReturn:
+    """Run this program again in a new network namespace; raises SetupError where none can be made."""
+    here = str(_OWN_NETWORK.readlink())
     command = _unshare()
     tried = subprocess.run([*command, "ip", "link", "show", "lo"], capture_output=True, text=True, check=False)
     if tried.returncode != 0:

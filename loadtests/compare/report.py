@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from loadtests.compare import words
 from loadtests.compare.rows import Row
-from loadtests.compare.samples import Unit
+from loadtests.compare.samples import Sample, Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Report:
     settings: Mapping[str, str]
     versions: Mapping[str, str]
     absent: Sequence[str]
+    samples: Sequence[Sample]
     rows: Sequence[Row]
     primary: Mapping[str, str]
 

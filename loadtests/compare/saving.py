@@ -9,6 +9,7 @@ from loadtests.compare.report import Report
 from loadtests.compare.report_html import to_html
 from loadtests.compare.report_markdown import to_markdown
 from loadtests.compare.rows import row_to_json
+from loadtests.compare.samples import sample_to_json
 
 _FORMAT = 1
 
@@ -37,5 +38,6 @@ def to_json(report: Report) -> str:
         "versions": dict(report.versions),
         "absent": list(report.absent),
         "rows": [row_to_json(row) for row in report.rows],
+        "samples": [sample_to_json(sample) for sample in report.samples],
     }
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"

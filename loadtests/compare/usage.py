@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from loadtests.bench import procfs
 from loadtests.bench.errors import RunFailed
 
 
@@ -16,25 +17,27 @@ from loadtests.bench.errors import RunFailed
 class Usage:
     """Since the processes began, or between two moments; the memory is that of the moment.
 
-    The time's resolution is a clock tick (10 ms), its parts for user and system are the kernel's estimate, their sum
-    is exact (Linux: kernel/sched/cputime.c, cputime_adjust).
+    ``cpu_s`` is counted in nanoseconds. What of it was the user's and what the system's is told in clock ticks (10 ms).
     """
 
-    user_s: float
-    system_s: float
+    cpu_s: float
+    user_ticks_s: float
+    system_ticks_s: float
     context_switches: int
     resident_bytes: int
 
     @property
-    def cpu_s(self) -> float:
-        """User and system together."""
-        return self.user_s + self.system_s
+    def user_share(self) -> float | None:
+        """How much of the time was the user's, None where there was no whole tick."""
+        ticks_s = self.user_ticks_s + self.system_ticks_s
+        return self.user_ticks_s / ticks_s if ticks_s > 0 else None
 
     def since(self, before: Usage) -> Usage:
         """Return what was used after ``before``."""
         return Usage(
-            self.user_s - before.user_s,
-            self.system_s - before.system_s,
+            self.cpu_s - before.cpu_s,
+            self.user_ticks_s - before.user_ticks_s,
+            self.system_ticks_s - before.system_ticks_s,
             self.context_switches - before.context_switches,
             self.resident_bytes,
         )
@@ -61,7 +64,7 @@ def read_usage(pids: Iterable[int]) -> Usage:
             system_s += times.system
             switches += _context_switches(process.pid)
             resident_bytes += process.memory_info().rss
-    return Usage(user_s, system_s, switches, resident_bytes)
+    return Usage(procfs.cpu_time_ns(processes) / 1e9, user_s, system_s, switches, resident_bytes)
 
 
 def _context_switches(pid: int) -> int:

@@ -44,6 +44,7 @@ def sample_report() -> Report:
         {"MTU": "1500, 65536", "rounds": "3"},
         {"ktlsserve": "0.1.0", "nginx-tls": "nginx version: nginx/1.26.3"},
         ["caddy-h3: caddy isn't installed: apt-get install caddy"],
+        samples,
         make_rows(samples),
         PRIMARY,
     )

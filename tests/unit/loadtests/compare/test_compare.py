@@ -51,12 +51,25 @@ def test_without_a_network_it_stays_missing(
     absent: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail() -> None:
-        raise FetchFailed("no network")
+        raise FetchFailed("nginx of Debian trixie: no network")
 
     monkeypatch.setattr(debian, "fetch", fail)
-    monkeypatch.setattr(namespace, "enter", lambda: None)
+    monkeypatch.setattr(namespace, "enter", refuse)
     assert compare.main(["--server", "nginx-h3"]) == 2
     said = capsys.readouterr().err
+    assert "nginx of Debian trixie: no network" in said
+    assert "this is as far as it goes here" in said
+
+
+def test_inside_nothing_is_fetched_and_who_is_missing_is_named(
+    absent: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mtus: list[int] = []
+    monkeypatch.setattr(debian, "fetch", lambda: pytest.fail("there is no network"))
+    monkeypatch.setattr(namespace, "inside", lambda: True)
+    monkeypatch.setattr(namespace, "set_mtu", mtus.append)
+    assert compare.main(["--server", "nginx-h3", "--mtu", "1400"]) == 2
+    said = capsys.readouterr().err
     assert "not measured: nginx-h3: nginx with HTTP/3 isn't installed" in said
-    assert "(no network)" in said
     assert "none of the servers is here" in said
+    assert mtus == [1400]

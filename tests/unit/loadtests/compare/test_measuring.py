@@ -11,7 +11,7 @@ from loadtests.compare.usage import Usage
 
 def test_figures_of_a_timed_run() -> None:
     load = Load(2000, 0, 4.0, 2_000_000_000, {"p50_ms": 1.0, "p95_ms": 2.0, "p99_ms": 3.0}, [])
-    values = timed_values(load, Usage(1.0, 3.0, 500, 0), NetworkCounts(7, 9))
+    values = timed_values(load, Usage(4.0, 1.01, 3.03, 500, 0), NetworkCounts(7, 9))
     assert values.keys() <= BY_KEY.keys()
     assert values == pytest.approx(
         {
@@ -32,3 +32,10 @@ def test_figures_of_a_timed_run() -> None:
             "udp_drops": 9,
         }
     )
+
+
+def test_without_a_whole_tick_nobody_says_whose_the_time_was() -> None:
+    load = Load(20, 0, 1.0, 20_000_000, {}, [])
+    values = timed_values(load, Usage(0.004, 0.0, 0.0, 5, 0), NetworkCounts(0, 0))
+    assert values["cpu_s_per_gb"] == pytest.approx(0.2)
+    assert not {"cpu_user_s_per_gb", "cpu_system_s_per_gb", "cpu_user_s_per_1000_requests"} & values.keys()

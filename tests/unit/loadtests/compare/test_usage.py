@@ -82,6 +82,10 @@ def test_both_kinds_of_switches_count() -> None:
 
 
 def test_memory_is_that_of_the_moment() -> None:
-    before, after = Usage(1.0, 2.0, 10, 1000), Usage(1.5, 4.0, 25, 900)
-    assert after.since(before) == Usage(0.5, 2.0, 15, 900)
-    assert after.since(before).cpu_s == 2.5
+    before, after = Usage(3.0, 1.0, 2.0, 10, 1000), Usage(5.5, 1.5, 3.5, 25, 900)
+    assert after.since(before) == Usage(2.5, 0.5, 1.5, 15, 900)
+    assert after.since(before).user_share == 0.25
+
+
+def test_without_a_whole_tick_there_are_no_shares() -> None:
+    assert Usage(0.004, 0.0, 0.0, 0, 0).user_share is None
