@@ -13,19 +13,20 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from loadtests.bench.errors import SetupError
 from loadtests.bench.guest_side import CASES, MARK, PEERS
 from loadtests.bench.peers import CHECKOUT
 from loadtests.bench.progress import Progress
 from loadtests.bench.samples import Sample, sample_from_json
+from tests.vm.cache import cache_root
 
 # Besides those of the peers everywhere: what the kernel saves is told by the userspace of the reference.
 REFERENCES = {"ktlsserve": ("nginx", "nginx-userspace"), "nginx-userspace": ("nginx",)}
 _LIMIT_S = 900
-# With the wait for other guests to end.
-_PATIENCE_S = 3600.0
+# The wait for other guests to end.
+_PATIENCE_S = 2700.0
 _ICOUNT = "-icount shift=0,sleep=off"
 
 
@@ -36,21 +37,31 @@ def steps(rounds: int) -> int:
 
 def run(rounds: int, progress: Progress) -> Iterator[Sample]:
     """Yield the samples of a guest; raises SetupError where it can't be booted or ended early."""
-    inside = ["python", "-m", "loadtests.bench.guest_side", str(rounds)]
-    options = ["--cpus", "1", "--emulate", "--limit", str(_LIMIT_S), f"--qemu-opts={_ICOUNT}"]
-    command = [sys.executable, "-m", "tests.vm", "run", *options, "--", *inside]
+    for line in marked_lines(["-m", "loadtests.bench.guest_side", str(rounds)], MARK, limit_s=_LIMIT_S):
+        sample = sample_from_json(json.loads(line))
+        progress.step(f"{sample.case} on {sample.peer}, round {sample.round + 1}")
+        yield sample
+
+
+def marked_lines(arguments: Sequence[str], mark: str, *, limit_s: int) -> Iterator[str]:
+    """Run Python in a guest for ``limit_s`` at most, and yield what follows ``mark`` in the lines that begin with it.
+
+    Raises SetupError where the guest can't be booted or ended early.
+    """
+    options = ["--cpus", "1", "--emulate", "--limit", str(limit_s), f"--qemu-opts={_ICOUNT}"]
+    # Its home is another one, but it sees what the cache holds.
+    options += ["--env", f"KTLSSERVE_CACHE={cache_root()}"]
+    command = [sys.executable, "-m", "tests.vm", "run", *options, "--", "python", *arguments]
     said: list[str] = []
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=CHECKOUT
     ) as process:
-        patience = threading.Timer(_PATIENCE_S, process.send_signal, [signal.SIGINT])
+        patience = threading.Timer(limit_s + _PATIENCE_S, process.send_signal, [signal.SIGINT])
         patience.start()
         try:
             for line in process.stdout or ():
-                if line.startswith(MARK):
-                    sample = sample_from_json(json.loads(line.removeprefix(MARK)))
-                    progress.step(f"{sample.case} on {sample.peer}, round {sample.round + 1}")
-                    yield sample
+                if line.startswith(mark):
+                    yield line.removeprefix(mark)
                 else:
                     said.append(line)
         finally:

@@ -23,6 +23,11 @@ def process_tree(pid: int) -> list[int]:
     return found
 
 
+def exists(pid: int) -> bool:
+    """Tell whether there is such a process, also one that has had no time yet."""
+    return (_PROC / str(pid)).exists()
+
+
 def cpu_time_ns(pids: Iterable[int]) -> int:
     """Add up the time on a CPU that all threads of the processes have had, in nanoseconds.
 

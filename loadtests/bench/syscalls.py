@@ -6,6 +6,7 @@ each epoll_wait and a request seems to need fewer calls than it does: the report
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import select
@@ -73,6 +74,7 @@ def counter(pids: Sequence[int], folder: Path) -> Iterator[Counter]:
         process.wait()
 
 
+@functools.cache
 def _program() -> str:
     if shutil.which("perf") is not None:
         tried = subprocess.run(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from loadtests.bench.procfs import cpu_time_ns, process_tree
+from loadtests.bench.procfs import cpu_time_ns, exists, process_tree
 
 
 class ServerCpu:
@@ -33,6 +33,4 @@ class ServerCpu:
 
     def _now(self) -> dict[int, int]:
         tree = {process for pid in self._pids for process in process_tree(pid)}
-        times = {pid: cpu_time_ns([pid]) for pid in tree}
-        # A process that is there has had some.
-        return {pid: time_ns for pid, time_ns in times.items() if time_ns}
+        return {pid: cpu_time_ns([pid]) for pid in tree if exists(pid)}
