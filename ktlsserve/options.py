@@ -213,7 +213,7 @@ OPTIONS = (
         "log_format",
         "text|json",
         LOGS,
-        "for people (default) or for collectors; always to standard error",
+        "text (default), for people, or json, for collectors; always to standard error",
         "log.format",
         choices=get_args(LogFormat),
     ),

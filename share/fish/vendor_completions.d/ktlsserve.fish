@@ -33,7 +33,7 @@ complete -c ktlsserve -n '__ktlsserve_is serve' -l tls -x -a 'auto kernel usersp
 complete -c ktlsserve -n '__ktlsserve_is serve' -l admin -x -d '/healthz, /readyz, /metrics, /status and a page for people, over plain HTTP; repeatable'
 complete -c ktlsserve -n '__ktlsserve_is serve' -l access-log -r -F -a '- off' -d 'a line for every request, to a file or (-) standard output'
 complete -c ktlsserve -n '__ktlsserve_is serve' -l log-level -x -a 'debug info warning error' -d 'least important messages logged: debug, info, warning, error'
-complete -c ktlsserve -n '__ktlsserve_is serve' -l log-format -x -a 'text json' -d 'for people or for collectors; always to standard error'
+complete -c ktlsserve -n '__ktlsserve_is serve' -l log-format -x -a 'text json' -d 'text, for people, or json, for collectors; always to standard error'
 complete -c ktlsserve -n '__ktlsserve_is serve' -s h -l help -d 'show this and exit'
 complete -c ktlsserve -n '__ktlsserve_is serve' -l version -d 'show it and exit'
 complete -c ktlsserve -n '__ktlsserve_is serve' -a '(__fish_complete_directories)'
