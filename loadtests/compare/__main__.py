@@ -82,7 +82,8 @@ def _compare(options: Options, missing: dict[str, str], command: str) -> int:
         raise SetupError("none of the servers is here")
     procfs.require_schedstat()
     scenarios = [SCENARIOS[name] for name in options.scenarios]
-    plan = rounds.Plan(servers, scenarios, options.mtus, options.rounds, options.duration_s)
+    counted = scenarios[:1] if options.quick else scenarios
+    plan = rounds.Plan(servers, scenarios, options.mtus, options.rounds, options.duration_s, counted)
     processors = choose_here()
     started = datetime.now(UTC)
     facts = machine.describe(processors)

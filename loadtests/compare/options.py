@@ -32,6 +32,7 @@ class Options:
     kernel: str
     out: Path
     fetch: bool
+    quick: bool
     listing: bool
 
     @property
@@ -59,6 +60,7 @@ def parse_options(arguments: Sequence[str] | None = None) -> Options:
         duration_s=parsed.duration or (2 if quick else 5),
         kernel=parsed.kernel,
         out=parsed.out,
+        quick=quick,
         fetch=not parsed.no_fetch,
         listing=parsed.list,
     )

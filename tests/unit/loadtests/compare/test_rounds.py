@@ -15,5 +15,6 @@ def test_the_order_rotates() -> None:
 
 
 def test_steps_are_starts_connections_rounds_and_counting() -> None:
-    plan = Plan(["a", "b"], list(SCENARIOS.values()), [1500, 65536], rounds=3, duration_s=1)
-    assert plan.steps() == 2 * 2 * (2 + 2 * (3 + 1))
+    scenarios = list(SCENARIOS.values())
+    plan = Plan(["a", "b"], scenarios, [1500, 65536], rounds=3, duration_s=1, counted=scenarios[:1])
+    assert plan.steps() == 2 * 2 * (2 + 2 * 3 + 1)
