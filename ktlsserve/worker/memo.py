@@ -7,9 +7,10 @@ second. So a reply once made is made again by exchanging 29 bytes, for as long a
 (``FileCache``: the same epoch, before ``horizon_s``).
 
 Two books lead to the same entry: by the raw head, which is one look-up for the client that repeats itself; and by the
-key, for heads that differ in fields that don't matter. With an access log a third has the lines' text by the reply and
-the fields that only the log looks at, so that it is written out once and not for each head. All are bounded, and simply
-emptied when full: what is asked for often is back at once, and no book-keeping is paid for on a hit.
+key, for heads that differ in fields that don't matter. Both are bounded, and simply emptied when full: what is asked
+for often is back at once, and no book-keeping is paid for on a hit. With an access log an entry also has what lines say
+of it, by the fields that only the log looks at, so that it is written out once and not for each head; these texts go
+with their entry, and together are bounded in the same way.
 
 A small file's bytes are kept with the head, to leave in one call: cheaper than send and sendfile up to the threshold
 that was measured. Larger ones are slices of an open file. An entry owns no reference to it, and is not used once the
@@ -19,7 +20,6 @@ cache has let go of the file.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from ktlsserve.files.cache import FileCache
 from ktlsserve.files.open_file import OpenFile
@@ -41,7 +41,8 @@ class FinishedReply:
     """A reply that can be sent again.
 
     ``wire`` is its head dated ``second``, with the body behind it unless ``file`` is set: then ``count`` bytes from
-    ``offset`` of that file follow. ``cell`` is where each time that it is sent again is counted.
+    ``offset`` of that file follow. ``cell`` is where each time that it is sent again is counted, ``texts`` what
+    the access log says of it, by the lines of the fields that it looks at.
     """
 
     __slots__ = (
@@ -56,6 +57,7 @@ class FinishedReply:
         "offset",
         "second",
         "status",
+        "texts",
         "valid_until_s",
         "wire",
     )  # fmt: skip
@@ -68,6 +70,7 @@ class FinishedReply:
         self.close = reply.close
         self.cell = cell
         self.status = reply.status
+        self.texts: dict[tuple[bytes, ...], bytes] = {}
         self.file: OpenFile | None = None
         if part is not None and isinstance(part.file, OpenFile):
             self.file = part.file
@@ -92,12 +95,8 @@ class FinishedReply:
         return Reply(self.status, self.wire[sent_bytes:], body, close=self.close, body_bytes=self.body_bytes)
 
 
-class Known(NamedTuple):
-    """What a head leads to: the reply, and what the access log says of it and the request (b"" without a log)."""
-
-    finished: FinishedReply
-    log_text: bytes
-
+Known = tuple[FinishedReply, bytes]
+"""What a head leads to: the reply, and what the access log says of it and the request (b"" without a log)."""
 
 LogText = Callable[[bytes, int, int], bytes | None]
 """``AccessLog.reply_text``."""
@@ -109,7 +108,7 @@ class Memo:
     ``log_text`` makes what lines of the access log say of a reply, and is None where there is no log.
     """
 
-    __slots__ = ("_by_head", "_by_key", "_by_text", "_cache", "_limits", "_log_text", "_residency", "_small_bytes")
+    __slots__ = ("_by_head", "_by_key", "_cache", "_limits", "_log_text", "_residency", "_small_bytes", "_texts")
 
     def __init__(
         self,
@@ -125,9 +124,9 @@ class Memo:
         self._small_bytes = small_bytes
         self._limits = limits
         self._by_head: dict[bytes, Known] = {}
-        self._by_key: dict[RequestKey, Known] = {}
-        # By the reply and the lines of the fields that only the log looks at.
-        self._by_text: dict[tuple[FinishedReply | bytes, ...], Known] = {}
+        self._by_key: dict[RequestKey, FinishedReply] = {}
+        # How many texts the entries may have.
+        self._texts = 0
 
     def find(self, head: bytes, now_s: float) -> Known | None:
         """Return the finished reply to exactly these bytes, if it may still be sent."""
@@ -145,15 +144,10 @@ class Memo:
         key = request_key(head, self._limits, noted)
         if key is None:
             return None
-        known: Known | None = self._by_key.get(key)
-        if known is None or not self._may_be_sent(known[0], now_s):
+        finished = self._by_key.get(key)
+        if finished is None or not self._may_be_sent(finished, now_s):
             return None
-        if noted is not None:
-            known = self._by_text.get((known[0], *noted)) or self._note(known[0], head, noted)
-            if known is None:
-                return None
-        self._enter_head(head, known)
-        return known
+        return self._enter_head(head, finished, noted)
 
     def keep(self, head: bytes, request: Request, reply: Reply, epoch: int, cell: int) -> None:
         """Keep a reply just made from ``head``, if it is of a kind that can be sent again.
@@ -168,7 +162,7 @@ class Memo:
             return
         if reply.errand or len(reply.body) > 1 or request.body.kind is not BodyKind.NONE:
             return
-        noted: list[bytes] = []
+        noted: list[bytes] | None = None if self._log_text is None else []
         key = request_key(head, self._limits, noted)
         if key is None:
             return
@@ -189,21 +183,8 @@ class Memo:
         finished.valid_until_s = self._cache.horizon_s
         if len(self._by_key) >= _MOST_ENTRIES:
             self._by_key.clear()
-            self._by_text.clear()
-        known = self._by_key[key] = Known(finished, b"")
-        entry = known if self._log_text is None else self._note(finished, head, noted)
-        if entry is not None:
-            self._enter_head(head, entry)
-
-    def _note(self, finished: FinishedReply, head: bytes, noted: list[bytes]) -> Known | None:
-        """Return the reply with what the log says of it, and keep that; None where the log must shorten it."""
-        text = self._log_text(head, finished.status, finished.body_bytes) if self._log_text is not None else b""
-        if text is None:
-            return None
-        if len(self._by_text) >= _MOST_ENTRIES:
-            self._by_text.clear()
-        known = self._by_text[finished, *noted] = Known(finished, text)
-        return known
+        self._by_key[key] = finished
+        self._enter_head(head, finished, noted)
 
     def _may_be_sent(self, finished: FinishedReply, now_s: float) -> bool:
         return (
@@ -212,12 +193,32 @@ class Memo:
             and (finished.file is None or not finished.file.closed)
         )
 
-    def _enter_head(self, head: bytes, known: Known) -> None:
-        if len(head) > _LONGEST_HEAD_BYTES:
-            return
-        if len(self._by_head) >= _MOST_ENTRIES:
-            self._by_head.clear()
-        self._by_head[head] = known
+    def _enter_head(self, head: bytes, finished: FinishedReply, noted: list[bytes] | None) -> Known | None:
+        """Have a head lead to a reply; return None, and do nothing, where the log would have to shorten its line."""
+        known = (finished, b"")
+        if self._log_text is not None and noted is not None:
+            text = finished.texts.get(tuple(noted)) or self._write_out(self._log_text, head, finished, noted)
+            if text is None:
+                return None
+            known = (finished, text)
+        if len(head) <= _LONGEST_HEAD_BYTES:
+            if len(self._by_head) >= _MOST_ENTRIES:
+                self._by_head.clear()
+            self._by_head[head] = known
+        return known
+
+    def _write_out(self, log_text: LogText, head: bytes, finished: FinishedReply, noted: list[bytes]) -> bytes | None:
+        """Have the log write out what it says of a reply, and keep that."""
+        text = log_text(head, finished.status, finished.body_bytes)
+        if text is None:
+            return None
+        if self._texts >= _MOST_ENTRIES:
+            for other in self._by_key.values():
+                other.texts.clear()
+            self._texts = 0
+        self._texts += 1
+        finished.texts[tuple(noted)] = text
+        return text
 
 
 class NoMemo(Memo):

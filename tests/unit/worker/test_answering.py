@@ -236,7 +236,7 @@ def test_the_second_time_it_comes_out_of_the_memo(bench: Bench) -> None:
     ask(bench, client)
     known = bench.only().front.memo.find(get(), bench.worker.now_s)
     assert known is not None
-    finished = known.finished
+    finished = known[0]
     finished.date(bench.worker.clock_s)
     assert etags(finished.wire) == [tag_of(HELLO)]
     assert etags(ask(bench, client)) == [tag_of(HELLO)]

@@ -124,7 +124,7 @@ def test_a_small_file_is_kept_in_memory_once_it_was_read(bench: Bench, disk: Slo
         bench.read(client, until=HELLO)
     known = bench.only().front.memo.find(get("hello.txt"), bench.worker.now_s)
     assert known is not None
-    assert known.finished.file is None
+    assert known[0].file is None
 
 
 def test_while_a_file_is_read_nothing_spins_and_no_timeout_runs(bench: Bench, disk: SlowDisk) -> None:
