@@ -33,6 +33,7 @@ WARNING_INTERVAL_S = 60.0
 _OPEN_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 # Addresses are personal data: not for everybody.
 _MODE = 0o640
+_MOST_PLAIN_CLIENTS = 1024
 # With the longest that is said of a connection, and the time, a line of this is shorter than PIPE_BUF.
 _LONGEST_KEPT_BYTES = 1536
 
@@ -50,6 +51,8 @@ class AccessLog:
         self.destination = destination
         self.dropped_lines = 0
         self._format: LineFormat = JsonFormat() if as_json else CombinedFormat()
+        # By address.
+        self._plain_clients: dict[str, bytes] = {}
         self._buffer = bytearray()
         self._until_flush_bytes = FLUSH_BYTES
         self._failing = False
@@ -65,6 +68,15 @@ class AccessLog:
     def write_client(self, client: Client) -> bytes:
         """Return what lines say of a connection, for ``write``; the same for all its lines."""
         return self._format.write_client(client)
+
+    def write_plain_client(self, address: str) -> bytes:
+        """Return what lines say of a connection without TLS: it is kept, because one client often comes again."""
+        known = self._plain_clients.get(address)
+        if known is None:
+            if len(self._plain_clients) >= _MOST_PLAIN_CLIENTS:
+                self._plain_clients.clear()
+            known = self._plain_clients[address] = self._format.write_client(Client(address))
+        return known
 
     def rename_client(self, client: bytes, address: IpAddress) -> bytes:
         """Return what ``write_client`` returned, with another address in its place."""

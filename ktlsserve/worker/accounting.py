@@ -18,7 +18,9 @@ def write_client(log: AccessLog, conn: Connection, forwarded_from: Networks | No
     """
     own = conn.logged_proxy
     if own is None:
-        own = log.write_client(describe_client(conn))
+        own = (
+            log.write_plain_client(_host(conn)) if conn.established is None else log.write_client(describe_client(conn))
+        )
         if forwarded_from is None or address_of(conn.peer) not in forwarded_from:
             conn.logged_client = own
             return own
@@ -29,7 +31,7 @@ def write_client(log: AccessLog, conn: Connection, forwarded_from: Networks | No
 
 def describe_client(conn: Connection) -> Client:
     """Return what lines say of the connection, which stays the same from its first reply on."""
-    address = conn.peer.rpartition(":")[0].strip("[]")
+    address = _host(conn)
     established = conn.established
     if established is None:
         return Client(address)
@@ -42,3 +44,8 @@ def describe_client(conn: Connection) -> Client:
         tls_handshake_s=conn.handshake_s,
         tls_subject=established.client.subject if established.client is not None else None,
     )
+
+
+def _host(conn: Connection) -> str:
+    """Return the peer's address without its port, as ``format_peer`` wrote it."""
+    return conn.peer.rpartition(":")[0].strip("[]")

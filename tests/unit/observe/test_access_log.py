@@ -427,6 +427,19 @@ class TestLongLines:
         assert b"xxx..." in shortened
 
 
+class TestPlainClients:
+    def test_they_are_as_any_other_and_written_out_once(self, log: AccessLog, monkeypatch: pytest.MonkeyPatch) -> None:
+        for address in ("192.0.2.7", "2001:db8::1"):
+            assert log.write_plain_client(address) == log.write_client(Client(address))
+        monkeypatch.setattr(log._format, "write_client", pytest.fail)
+        assert log.write_plain_client("192.0.2.7").startswith(b"192.0.2.7 ")
+
+    def test_they_are_bounded(self, log: AccessLog) -> None:
+        for number in range(3000):
+            log.write_plain_client(f"192.0.{number // 256}.{number % 256}")
+            assert len(log._plain_clients) <= 1024
+
+
 class TestKnownReplies:
     HEAD = b'GET / HTTP/1.1\r\nUser-Agent: a "quoted" one\r\n\r\n'
 
