@@ -11,7 +11,9 @@ from pathlib import Path
 
 from tests.support.debian_root import debian_archive
 
-IMAGE = "localhost/python:3.13-slim"
+NAME = "python:3.13-slim"
+# Among the images of this machine a short name is looked for here first.
+IMAGE = f"localhost/{NAME}"
 _SUITE = "trixie"
 _PACKAGES = ("python3", "python3-venv", "ca-certificates")
 

@@ -10,7 +10,7 @@ import yaml
 
 from ktlsserve import __version__
 from ktlsserve.config.file import parse_config
-from tests.image.base import IMAGE
+from tests.image.base import NAME
 from tests.support.server import CHECKOUT
 
 RELEASE = __version__.removesuffix(".dev0")
@@ -38,7 +38,7 @@ def test_any_builder_can_build_it() -> None:
 
 def test_both_stages_begin_with_the_same_base() -> None:
     """An environment is bound to the Python that it was made with."""
-    assert [words.split()[0] for words in the("FROM")] == [IMAGE.removeprefix("localhost/")] * 2
+    assert [words.split()[0] for words in the("FROM")] == [NAME] * 2
 
 
 def test_the_version_is_that_of_the_package() -> None:
