@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from ktlsserve.arguments import serve_parser
 from ktlsserve.config import Config
-from ktlsserve.config.checks import Choice, Entries, ListOf, Seconds, WholeNumber
+from ktlsserve.config.checks import Entries, ListOf
 from ktlsserve.config.table import Table, check_of, example_of, is_required, reason_of, settings
-from ktlsserve.config.toml import toml_value
+from ktlsserve.config.toml import bounds_of, toml_value
 from manual.asking import setting_of, variable_of
 from manual.commands import invocation
 from manual.flowing import flowing
@@ -98,7 +98,7 @@ def _key(
     else:
         facts = ["Required."] if is_required(field) else []
         facts += [f"Such as `{example_of(field)}`."] if example_of(field) else []
-    told = f"{' '.join(facts)} {_text(reason_of(field))}{_bounds(field)}{_said(options)}"
+    told = f"{' '.join(facts)} {_text(reason_of(field) + bounds_of(field))}{_said(options)}"
     return f"{level} {key}\n\n{flowing(told)}\n"
 
 
@@ -109,16 +109,6 @@ def _said(options: tuple[str, ...] | list[str]) -> str:
 def _default(field: Field[Any]) -> str | None:
     value = field.default if field.default_factory is MISSING else field.default_factory()
     return None if value is MISSING or isinstance(value, dict) else toml_value(value)
-
-
-def _bounds(field: Field[Any]) -> str:
-    """Say what else the value may be, where the reason doesn't."""
-    check = check_of(field)
-    if isinstance(check, WholeNumber | Seconds | Choice):
-        return f" May be {_text(check.expected)}."
-    if isinstance(check, ListOf) and isinstance(check.item, Choice):
-        return f" Each may be {_text(check.item.expected)}."
-    return ""
 
 
 def _text(text: str) -> str:

@@ -67,7 +67,7 @@ def _table(path: str, shape: type[DataclassInstance]) -> str:
         elif isinstance(check, Entries):
             below.append(f"{_comment(reason_of(field))}[{path}.{name}]\n# {check.example}\n")
         else:
-            lines.append(f"{_comment(reason_of(field) + _bounds(field))}{name} = {toml_value(_default(field))}\n")
+            lines.append(f"{_comment(reason_of(field) + bounds_of(field))}{name} = {toml_value(_default(field))}\n")
     return "\n".join(lines + below)
 
 
@@ -82,7 +82,7 @@ def _empty_array(path: str, field: Field[Any], shape: type[DataclassInstance]) -
         if isinstance(check, ListOf) and isinstance(check.item, Table):
             keys += f"{_comment(reason_of(inner))}# [[{path}.{name}]]\n"
         else:
-            keys += f"{_comment(reason_of(inner) + _bounds(inner))}# {name} = {example_of(inner)}\n"
+            keys += f"{_comment(reason_of(inner) + bounds_of(inner))}# {name} = {example_of(inner)}\n"
     return f"{_comment(reason_of(field))}# [[{path}]]\n{keys}"
 
 
@@ -90,7 +90,7 @@ def _default(field: Field[Any]) -> object:
     return field.default if field.default_factory is MISSING else field.default_factory()
 
 
-def _bounds(field: Field[Any]) -> str:
+def bounds_of(field: Field[Any]) -> str:
     """Say what else the value may be, where the reason doesn't."""
     check = check_of(field)
     if isinstance(check, WholeNumber | Seconds | Choice):
