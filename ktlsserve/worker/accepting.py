@@ -139,4 +139,9 @@ def format_peer(address: tuple[object, ...]) -> str:
 
 def address_of(peer: str) -> IpAddress:
     """Return the IP address in what ``format_peer`` wrote."""
-    return ip_address(peer.rpartition(":")[0].strip("[]"))
+    return ip_address(host_of(peer))
+
+
+def host_of(peer: str) -> str:
+    """Return the address in what ``format_peer`` wrote, as it stands there."""
+    return peer.rpartition(":")[0].strip("[]")

@@ -6,7 +6,7 @@ from ktlsserve.http1.forwarded import forwarded_client
 from ktlsserve.networks import Networks
 from ktlsserve.observe.access_line import Client
 from ktlsserve.observe.access_log import AccessLog
-from ktlsserve.worker.accepting import address_of
+from ktlsserve.worker.accepting import address_of, host_of
 from ktlsserve.worker.connection import Connection
 
 
@@ -19,7 +19,9 @@ def write_client(log: AccessLog, conn: Connection, forwarded_from: Networks | No
     own = conn.logged_proxy
     if own is None:
         own = (
-            log.write_plain_client(_host(conn)) if conn.established is None else log.write_client(describe_client(conn))
+            log.write_plain_client(host_of(conn.peer))
+            if conn.established is None
+            else log.write_client(describe_client(conn))
         )
         if forwarded_from is None or address_of(conn.peer) not in forwarded_from:
             conn.logged_client = own
@@ -31,7 +33,7 @@ def write_client(log: AccessLog, conn: Connection, forwarded_from: Networks | No
 
 def describe_client(conn: Connection) -> Client:
     """Return what lines say of the connection, which stays the same from its first reply on."""
-    address = _host(conn)
+    address = host_of(conn.peer)
     established = conn.established
     if established is None:
         return Client(address)
@@ -44,8 +46,3 @@ def describe_client(conn: Connection) -> Client:
         tls_handshake_s=conn.handshake_s,
         tls_subject=established.client.subject if established.client is not None else None,
     )
-
-
-def _host(conn: Connection) -> str:
-    """Return the peer's address without its port, as ``format_peer`` wrote it."""
-    return conn.peer.rpartition(":")[0].strip("[]")
