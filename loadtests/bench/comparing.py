@@ -61,12 +61,13 @@ def compare(samples: Iterable[Sample], references: Mapping[str, Sequence[str]]) 
             compared = [
                 Figure(case, peer, metric.key, values, reference, ratio)
                 for reference in references.get(peer, ())
-                if (ratio := _ratio(own, rounds.get((case, reference, metric.key), {}))) is not None
+                if (ratio := ratio_of(own, rounds.get((case, reference, metric.key), {}))) is not None
             ]
             figures += compared or [Figure(case, peer, metric.key, values)]
     return figures
 
 
-def _ratio(own: Mapping[int, float], other: Mapping[int, float]) -> Spread | None:
+def ratio_of(own: Mapping[int, float], other: Mapping[int, float]) -> Spread | None:
+    """Compare values by round; None where no round has both."""
     pairs = [value / other[number] for number, value in own.items() if other.get(number)]
     return spread(pairs) if pairs else None

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtests.bench import procfs
+from loadtests.bench import kernel_tls, procfs
 from loadtests.bench.certificate import make_certificate
 from loadtests.bench.errors import RunFailed
 from loadtests.bench.peers import choose_peers
@@ -28,7 +28,6 @@ from loadtests.bench.wrk import client_environment
 
 MARK = "bench-sample "
 _LIMIT_S = 300.0
-_STATISTICS = Path("/proc/net/tls_stat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +89,14 @@ def main(arguments: Sequence[str]) -> int:
 
 def _sample(case: GuestCase, label: str, server: Server, number: int, folder: Path) -> Sample:
     try:
-        encrypting_before = _kernel_connections()
+        encrypting_before = kernel_tls.connections()
         pids = server.pids()
         before_ns = procfs.cpu_time_ns(pids)
         _load(case, server, case.count, folder)
         cpu_ns = procfs.cpu_time_ns(pids) - before_ns
     except RunFailed as error:
         return Sample(case.name, label, number, problem=str(error))
-    by_kernel = _kernel_connections() > encrypting_before
+    by_kernel = kernel_tls.connections() > encrypting_before
     if by_kernel is not (server.place.mode is Mode.KERNEL):
         return Sample(case.name, label, number, problem="the kernel encrypted" if by_kernel else "OpenSSL encrypted")
     return Sample(case.name, label, number, {case.metric: case.value(cpu_ns)})
@@ -118,12 +117,6 @@ def _load(case: GuestCase, server: Server, count: int, folder: Path) -> None:
     )
     if ended.returncode != 0:
         raise RunFailed(ended.stderr.strip())
-
-
-def _kernel_connections() -> int:
-    """Return how many connections the kernel has begun to encrypt for, in software or on a device, since it booted."""
-    counters = dict(line.split() for line in _STATISTICS.read_text(encoding="ascii").splitlines())
-    return int(counters["TlsTxSw"]) + int(counters["TlsTxDevice"])
 
 
 if __name__ == "__main__":

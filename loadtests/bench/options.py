@@ -39,8 +39,8 @@ def parse_options(arguments: Sequence[str] | None = None) -> Options:
         help="only cases with PART in their name (* matches any)",
     )
     parser.add_argument("--peer", action="append", default=[], metavar="NAME", help="only this peer; may be repeated")
-    parser.add_argument("--repeats", type=_positive, metavar="N", help="rounds of each case [5, quick: 3]")
-    parser.add_argument("--duration", type=_positive, metavar="SECONDS", help="of a run [3, quick: 1]")
+    parser.add_argument("--repeats", type=positive, metavar="N", help="rounds of each case [5, quick: 3]")
+    parser.add_argument("--duration", type=positive, metavar="SECONDS", help="of a run [3, quick: 1]")
     parser.add_argument(
         "--out", type=Path, default=Path("bench-results"), metavar="DIR", help="where results go [%(default)s]"
     )
@@ -73,7 +73,8 @@ def parse_options(arguments: Sequence[str] | None = None) -> Options:
     )
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """Read a whole number from 1 on, for argparse."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")

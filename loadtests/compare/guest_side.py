@@ -20,10 +20,10 @@ from loadtests.baselines import BASELINES, Running, Site
 from loadtests.bench import procfs
 from loadtests.bench.certificate import make_certificate
 from loadtests.bench.errors import BenchError, RunFailed
+from loadtests.bench.kernel_tls import encrypting
 from loadtests.bench.peers import python_path
 from loadtests.bench.workloads import SIZES, make_tree, target
 from loadtests.compare import namespace
-from loadtests.compare.kernel_tls import encrypting
 from loadtests.compare.samples import RowKey, Sample, Unit, sample_to_json
 
 MARK = "compare-sample "

@@ -8,10 +8,10 @@ from pathlib import Path
 from loadtests.baselines import Running
 from loadtests.bench import syscalls
 from loadtests.bench.errors import BenchError
+from loadtests.bench.kernel_tls import encrypting
 from loadtests.bench.processors import Processors
 from loadtests.compare.driving import Load, Order, drive
 from loadtests.compare.holding import held
-from loadtests.compare.kernel_tls import encrypting
 from loadtests.compare.netstat import NetworkCounts
 from loadtests.compare.samples import RowKey, Sample
 from loadtests.compare.usage import Usage, read_usage

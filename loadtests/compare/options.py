@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtests.baselines import BASELINES
+from loadtests.bench.options import positive
 from loadtests.compare.scenarios import SCENARIOS
 
 KERNEL_ROW = "ktlsserve-kernel"
@@ -91,8 +92,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--mtu", type=_mtus, default=(_MTU,), metavar="BYTES|both", help="of the loopback; both: 1500 and 65536 [1500]"
     )
-    parser.add_argument("--repeats", type=_positive, metavar="N", help="rounds, interleaved [5, quick: 2]")
-    parser.add_argument("--duration", type=_positive, metavar="SECONDS", help="of a timed run [5, quick: 2]")
+    parser.add_argument("--repeats", type=positive, metavar="N", help="rounds, interleaved [5, quick: 2]")
+    parser.add_argument("--duration", type=positive, metavar="SECONDS", help="of a timed run [5, quick: 2]")
     parser.add_argument(
         "--kernel",
         choices=("host", "guest", "both", "none"),
@@ -128,10 +129,3 @@ def _mtus(text: str) -> tuple[int, ...]:
     if not all(1280 <= mtu <= 65536 for mtu in found):
         raise argparse.ArgumentTypeError("from 1280 to 65536, or both")
     return found
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number

@@ -7,9 +7,9 @@ which answers wrongly is never a fast one. Ratios are those of the same round, w
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from loadtests.bench.comparing import Spread, spread
+from loadtests.bench.comparing import Spread, ratio_of, spread
 from loadtests.compare.samples import METRICS, RowKey, Sample, Unit
 
 REFERENCES = {Unit.SECONDS: "ktlsserve", Unit.INSTRUCTIONS: "ktlsserve-kernel"}
@@ -76,19 +76,10 @@ def row_to_json(row: Row) -> dict[str, object]:
         "failures": row.failures,
         "problem": row.problem or None,
         **medians,
-        "spread": {name: _spread_to_json(figure.values) for name, figure in row.figures.items()},
+        "spread": {name: asdict(figure.values) for name, figure in row.figures.items()},
         "ratio_to": REFERENCES[key.unit],
-        "ratio": {name: _spread_to_json(figure.ratio) for name, figure in row.figures.items() if figure.ratio},
+        "ratio": {name: asdict(figure.ratio) for name, figure in row.figures.items() if figure.ratio},
         "detail": row.detail or None,
-    }
-
-
-def _spread_to_json(values: Spread) -> dict[str, float]:
-    return {
-        "median": values.median,
-        "least": values.least,
-        "greatest": values.greatest,
-        "count": values.count,
     }
 
 
@@ -118,10 +109,6 @@ def _figures(own: Mapping[str, Mapping[int, float]], reference: Mapping[str, Map
     for metric in METRICS:
         if metric.key in own:
             values = own[metric.key]
-            ratios = _ratios(values, reference.get(metric.key, {})) if metric.compared else []
-            figures[metric.key] = Figure(spread(list(values.values())), spread(ratios) if ratios else None)
+            ratio = ratio_of(values, reference.get(metric.key, {})) if metric.compared else None
+            figures[metric.key] = Figure(spread(list(values.values())), ratio)
     return figures
-
-
-def _ratios(own: Mapping[int, float], other: Mapping[int, float]) -> list[float]:
-    return [value / other[number] for number, value in own.items() if other.get(number)]

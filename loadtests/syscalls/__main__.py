@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loadtests.bench.errors import BenchError, SetupError
+from loadtests.bench.options import positive
 from loadtests.bench.processors import Processors, choose_here
 from loadtests.bench.progress import progress
 from loadtests.syscalls import machine, namespace
@@ -44,7 +45,7 @@ def parse_options(arguments: Sequence[str] | None) -> Options:
         description="Measure what a system call costs beside a packet, and what batches save.",
     )
     parser.add_argument("--quick", action="store_true", help="one size of datagram, few batches and slices, short runs")
-    parser.add_argument("--rounds", type=_positive, metavar="N", help="runs of each case [15, quick: 5]")
+    parser.add_argument("--rounds", type=positive, metavar="N", help="runs of each case [15, quick: 5]")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write results.json, table.md and plot.svg there")
     parsed = parser.parse_args(arguments)
     extent = QUICK if parsed.quick else Extent()
@@ -96,13 +97,6 @@ def _measure(extent: Extent, command: str, processor: int) -> Results:
     with prepare(extent) as prepared, progress(extent.rounds + 1) as shown:
         measured = measure(prepared.subjects, extent.rounds, extent.run_ns, shown)
     return Results(command, facts, prepared.absent, measured)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
 
 
 if __name__ == "__main__":

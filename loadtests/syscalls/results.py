@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from loadtests.bench.comparing import Spread, spread
+from loadtests.bench.comparing import Spread, ratio_of, spread
 from loadtests.syscalls.basics import PACKET_BYTES
 from loadtests.syscalls.claims import BATCH, BATCHES, RATES_GBIT_S, Line, claimed_gain, core_gbit_s, fit, waiting_us
 from loadtests.syscalls.measuring import Measured
@@ -68,9 +68,7 @@ def packet_ns(result: Measured) -> Spread:
 
 def gain(reference: Measured, result: Measured) -> Spread | None:
     """Describe how many times cheaper a packet is than in ``reference``, by pairs of the same round."""
-    theirs, own = reference.per_packet_ns(), result.per_packet_ns()
-    pairs = [theirs[number] / spent_ns for number, spent_ns in own.items() if number in theirs]
-    return spread(pairs) if pairs else None
+    return ratio_of(reference.per_packet_ns(), result.per_packet_ns())
 
 
 def costs(results: Results) -> list[Cost]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from loadtests.bench.errors import RunFailed
-from loadtests.compare.kernel_tls import connections, encrypting, parse_connections
+from loadtests.bench.kernel_tls import connections, encrypting, parse_connections
 
 STATISTICS = "TlsCurrTxSw 0\nTlsTxSw {software}\nTlsTxDevice {device}\nTlsDecryptError 0\n"
 

@@ -6,16 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ktlsserve.kernel.tls_stat import TLS_STAT, parse_tls_stat
 from loadtests.bench.errors import RunFailed
 
 # Of this network namespace; missing where the kernel has no TLS or hasn't loaded it.
-_STATISTICS = Path("/proc/net/tls_stat")
+_STATISTICS = Path(TLS_STAT)
 
 
 def parse_connections(text: str) -> int:
     """Return how many connections the kernel has begun to encrypt for, in software or on a device."""
-    counters = dict(line.split() for line in text.splitlines())
-    return int(counters["TlsTxSw"]) + int(counters["TlsTxDevice"])
+    counters = parse_tls_stat(text)
+    return counters["TlsTxSw"] + counters["TlsTxDevice"]
 
 
 def connections(statistics: Path = _STATISTICS) -> int:
